@@ -1,0 +1,20 @@
+//! The nouns of Usher, each constructible only when valid, and the limits they keep to. No I/O, no clock.
+
+pub mod click;
+pub mod code;
+pub mod id;
+pub mod ledger;
+pub mod limits;
+pub mod money;
+pub mod secret;
+pub mod site;
+pub mod time;
+
+pub use click::{Click, Upstream, VisitorKey};
+pub use code::{Code, CodeFault, Discount, PromoCode, Validity};
+pub use id::{AffiliateCode, ClickId, IdError, RecordId, SiteName};
+pub use ledger::{Acceptance, Answer, CodeUse, Delivery, Entry, EntryState, Job, Settlement};
+pub use money::{Currency, Money, MoneyError};
+pub use secret::Secret;
+pub use site::{Attribution, CodeOrClick, Consent, CookieDomain, Site};
+pub use time::{Clock, Random, UnixMs};

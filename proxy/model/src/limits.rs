@@ -1,0 +1,97 @@
+//! Every limit, with its unit in its name, in one place; how they relate is asserted when the code is compiled.
+
+// --- what a client may send
+
+/// Request line and header fields together.
+pub const REQUEST_HEAD_BYTES: usize = 64 * 1024;
+/// Header fields of one request.
+pub const REQUEST_FIELDS: usize = 100;
+/// Body of a browser's call (`track`, `signups`, `bind`).
+pub const BROWSER_BODY_BYTES: usize = 16 * 1024;
+/// Body of a server's call (conversions).
+pub const SERVER_BODY_BYTES: usize = 256 * 1024;
+/// From the first byte of a connection's request to the end of its header.
+pub const HEADER_READ_MS: u64 = 10_000;
+/// From the end of the header to the end of the body.
+pub const BODY_READ_MS: u64 = 10_000;
+/// Connections open at once.
+pub const CONNECTIONS: usize = 10_000;
+/// How long open connections may finish their request when the process stops.
+pub const DRAIN_MS: u64 = 10_000;
+
+// --- what dependencies may take
+
+/// A read of the store on a visitor's time.
+pub const STORE_READ_MS: u64 = 25;
+/// A write of the store that an answer waits for.
+pub const STORE_WRITE_MS: u64 = 5_000;
+/// One call to the platform, from connecting to the last byte of its answer.
+pub const UPSTREAM_CALL_MS: u64 = 20_000;
+/// How long a server-to-server caller waits for the platform's own answer before it gets `202`.
+pub const UPSTREAM_WAIT_MS: u64 = 2_000;
+/// Body of a platform's answer.
+pub const UPSTREAM_BODY_BYTES: usize = 256 * 1024;
+/// How much of an answer is kept for replays and for whoever asks.
+pub const ANSWER_KEPT_BYTES: usize = 16 * 1024;
+/// Calls to the platform under way at once.
+pub const UPSTREAM_CALLS: usize = 64;
+
+// --- clicks
+
+/// How long the same visitor (address and user agent) and affiliate without a cookie is the same click.
+pub const SAME_VISITOR_MS: i64 = 60 * 60 * 1000;
+/// Visitors remembered in memory.
+pub const VISITORS_REMEMBERED: usize = 100_000;
+/// Clicks remembered in memory by their id.
+pub const CLICKS_REMEMBERED: usize = 100_000;
+/// Clicks that wait to be written; beyond it the oldest promise (the page) is kept and the record is dropped, counted.
+pub const CLICKS_QUEUED: usize = 20_000;
+/// Clicks written in one transaction.
+pub const CLICKS_BATCHED: usize = 500;
+/// Referrer as it is kept and sent.
+pub const REFERRER_BYTES: usize = 2_000;
+/// User agent as it is kept and sent.
+pub const USER_AGENT_BYTES: usize = 1_000;
+
+// --- promo codes
+
+/// Unknown codes that one address may try at once, and how fast that fills up again.
+pub const CODE_MISSES_PER_ADDRESS: u32 = 20;
+/// Milliseconds until an address may try one more.
+pub const CODE_MISS_REFILL_MS: i64 = 6_000;
+/// The same for a network (/24, /48).
+pub const CODE_MISSES_PER_NETWORK: u32 = 200;
+/// Milliseconds until a network may try one more.
+pub const CODE_MISS_NETWORK_REFILL_MS: i64 = 600;
+/// Addresses and networks whose tries are remembered.
+pub const CODE_GUESSERS_REMEMBERED: usize = 50_000;
+
+// --- delivery
+
+/// The first pause between attempts; it doubles, and full jitter is applied.
+pub const RETRY_FIRST_MS: i64 = 500;
+/// The longest pause between attempts.
+pub const RETRY_LONGEST_MS: i64 = 60 * 60 * 1000;
+/// How long a delivery is retried by itself before a person has to decide.
+pub const RETRY_FOR_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// How long a claimed delivery belongs to the edge that claimed it.
+pub const LEASE_MS: i64 = 60_000;
+/// Deliveries claimed at once.
+pub const CLAIMED: usize = 256;
+/// How often the outbox is looked at when nothing says that it changed.
+pub const OUTBOX_POLL_MS: u64 = 500;
+/// How long a site's deliveries rest after the platform refused its key.
+pub const PAUSE_MS: i64 = 60_000;
+/// How long idempotency keys are kept.
+pub const KEYS_KEPT_MS: i64 = 35 * 24 * 60 * 60 * 1000;
+
+// --- cookies
+
+/// The longest life that browsers grant (RFC 6265bis section 5.6).
+pub const COOKIE_DAYS: u16 = 400;
+
+const _: () = assert!(LEASE_MS > 2 * UPSTREAM_CALL_MS as i64, "a lease outlives the call that it covers");
+const _: () = assert!(UPSTREAM_WAIT_MS < UPSTREAM_CALL_MS, "the caller stops waiting before the call does");
+const _: () = assert!(RETRY_FOR_MS < KEYS_KEPT_MS, "a retry never outlives its idempotency key");
+const _: () = assert!(BROWSER_BODY_BYTES <= SERVER_BODY_BYTES && ANSWER_KEPT_BYTES <= UPSTREAM_BODY_BYTES);
+const _: () = assert!(REFERRER_BYTES + USER_AGENT_BYTES < BROWSER_BODY_BYTES, "a click fits its body");

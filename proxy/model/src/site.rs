@@ -1,0 +1,77 @@
+//! A site: one program of one merchant, as the configuration describes it, validated.
+
+use crate::{id::SiteName, secret::Secret};
+use referral::Parameters;
+
+/// Which of two clicks of one visitor counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribution {
+    /// The one that came last.
+    LastClick,
+    /// The one that came first, while its cookie lives.
+    FirstClick,
+}
+
+/// Who wins an order that carries both a promo code and a click of another affiliate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeOrClick {
+    /// The code.
+    Code,
+    /// The click.
+    Click,
+    /// Whichever came later; a code is applied at the checkout, after every click.
+    Latest,
+}
+
+/// What may be stored of a visitor who has not been asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// Taken as given.
+    Granted,
+    /// Nothing, until it is granted.
+    Required,
+}
+
+/// Where the click cookie is valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CookieDomain {
+    /// The registrable domain of the request's host by the public suffix list.
+    Registrable,
+    /// The request's host alone.
+    Host,
+    /// This domain.
+    Named(String),
+}
+
+/// A site's settings.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Its name in the configuration.
+    pub name: SiteName,
+    /// Host names it answers to: lower case, without port.
+    pub hosts: Vec<String>,
+    /// The platform's public id of its program.
+    pub program: String,
+    /// Where Usher's paths begin, such as `/r`: a leading slash, none at the end.
+    pub prefix: String,
+    /// Neutral path names are derived from it.
+    pub names_secret: Option<Secret>,
+    /// URL parameters that name an affiliate.
+    pub parameters: Parameters,
+    /// Life of the click cookie, 1 to 400 days.
+    pub cookie_days: u16,
+    /// Where the click cookie is valid.
+    pub cookie_domain: CookieDomain,
+    /// First or last click.
+    pub attribution: Attribution,
+    /// Code or click.
+    pub code_or_click: CodeOrClick,
+    /// What may be stored before consent.
+    pub consent: Consent,
+    /// Whether `Sec-GPC: 1` is a refusal.
+    pub honour_gpc: bool,
+    /// Who may call the server-to-server API.
+    pub api_keys: Vec<Secret>,
+    /// When not empty, those calls must be signed with one of these.
+    pub signing_secrets: Vec<Secret>,
+}

@@ -1,0 +1,70 @@
+//! What the core needs of the platform.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use std::{net::IpAddr, time::Duration};
+use usher_model::{ClickId, Job};
+
+/// A call that brought no answer. Whether the platform has acted on it is unknown.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// No connection, or it broke.
+    #[error("the platform cannot be reached: {0}")]
+    Unreachable(String),
+    /// No answer within the deadline.
+    #[error("the platform did not answer within {0} ms")]
+    TimedOut(u64),
+    /// An answer that is none: too long, or not what the contract says.
+    #[error("the platform's answer cannot be read: {0}")]
+    Rubbish(String),
+}
+
+/// A browser's click, as the platform's `POST /track` takes it (camelCase, unwrapped answer).
+#[derive(Clone, Debug, Default)]
+pub struct TrackCall {
+    /// The JSON object to send, `programId` included.
+    pub body: Map<String, Value>,
+    /// The visitor's address, sent as `X-Real-IP` and `X-Forwarded-For`; `None` without consent.
+    pub address: Option<IpAddr>,
+    /// The visitor's user agent, sent as `User-Agent`; `None` without consent.
+    pub user_agent: Option<String>,
+    /// The page's `Referer`.
+    pub referer: Option<String>,
+    /// The page's `Origin`.
+    pub origin: Option<String>,
+}
+
+/// What `POST /track` answered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrackAnswer {
+    /// The click's id; `None` when the platform has no click for it (an empty `cid`).
+    pub cid: Option<ClickId>,
+    /// The whole answer as it came, for the front end (`data`, `resolved_query_params`, …), without `cid`.
+    pub rest: Map<String, Value>,
+}
+
+/// What a server-to-server call answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// `data.id` of the body, when it has one.
+    pub id: Option<String>,
+    /// `Retry-After` (seconds or date, RFC 9110 section 10.2.3) or `error.retryAfter`, in milliseconds from now.
+    pub retry_after_ms: Option<i64>,
+    /// When `X-RateLimit-Remaining` is 0: milliseconds until `X-RateLimit-Reset`.
+    pub rate_limited_ms: Option<i64>,
+}
+
+/// The platform. Each call keeps to the deadline it is given, connecting included.
+#[async_trait]
+pub trait Platform: Send + Sync + 'static {
+    /// `POST /track`.
+    async fn track(&self, call: TrackCall, deadline: Duration) -> Result<TrackAnswer, CallError>;
+
+    /// `POST /clicks`, `/signups` or `/conversions`: `body` goes out byte for byte, with the key, and signed where the
+    /// platform takes signatures (conversions) and a secret is set, with a fresh timestamp.
+    async fn deliver(&self, job: Job, body: &str, deadline: Duration) -> Result<Reply, CallError>;
+}
