@@ -8,11 +8,13 @@ extern crate alloc;
 
 mod address;
 mod codes;
+mod fields;
 mod parameters;
 mod referral;
 pub mod urlencoded;
 
 pub use codes::{fold_promo_code, is_click_id, is_code};
+pub use fields::track_fields;
 pub use parameters::{ParameterError, Parameters};
 pub use referral::{Referral, Utm, parse};
 

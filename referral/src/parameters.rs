@@ -6,7 +6,7 @@ use alloc::{
 };
 use core::fmt;
 
-use crate::{MAX_PARAMETER_BYTES, MAX_PARAMETERS, referral::is_reserved};
+use crate::{MAX_PARAMETER_BYTES, MAX_PARAMETERS, fields::is_reserved};
 
 /// The parameters of a site that name an affiliate, in order of precedence.
 ///
@@ -47,11 +47,6 @@ impl Parameters {
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
-    }
-
-    /// The precedence of `name`, 0 being the highest. Names match exactly, in case too.
-    pub(crate) fn rank(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|known| known == name)
     }
 }
 

@@ -3,25 +3,32 @@
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
+use crate::address::split_once;
+
 /// The decoded name-value pairs of `input`, in order. Decoding never fails: what is not UTF-8 becomes U+FFFD, and a `%`
 /// that two hexadecimal digits do not follow stays.
 pub fn pairs(input: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    raw_pairs(input).map(|(name, value)| (decode(name), decode(value)))
+    raw_pairs(input).map(|(name, value)| (decode_cow(name), decode_cow(value)))
 }
 
 /// The pairs before decoding. A sequence without `=` is a name with an empty value; empty sequences are skipped.
 pub(crate) fn raw_pairs(input: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     input.split(|&b| b == b'&').filter(|sequence| !sequence.is_empty()).map(|sequence| {
-        let mut halves = sequence.splitn(2, |&b| b == b'=');
-        (halves.next().unwrap_or_default(), halves.next().unwrap_or_default())
+        let (name, value) = split_once(sequence, b'=');
+        (name, value.unwrap_or_default())
     })
 }
 
-/// Replaces `+` by a space, percent-decodes, then decodes as UTF-8 without looking for a byte order mark.
-pub(crate) fn decode(raw: &[u8]) -> Cow<'_, str> {
-    if !raw.iter().any(|&b| b == b'+' || b == b'%') {
-        return String::from_utf8_lossy(raw);
+fn decode_cow(raw: &[u8]) -> Cow<'_, str> {
+    if raw.iter().any(|&b| b == b'+' || b == b'%') {
+        Cow::Owned(decode(raw))
+    } else {
+        String::from_utf8_lossy(raw)
     }
+}
+
+/// Replaces `+` by a space, percent-decodes, then decodes as UTF-8 without looking for a byte order mark.
+pub(crate) fn decode(raw: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let [first, tail @ ..] = rest {
@@ -36,7 +43,14 @@ pub(crate) fn decode(raw: &[u8]) -> Cow<'_, str> {
         bytes.push(byte);
         rest = tail;
     }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use referral::{
     MAX_AD_CLICK_BYTES, MAX_PAIRS, MAX_PROMO_CODE_CHARS, MAX_TEXT_UTF16, Parameters, fold_promo_code,
-    is_click_id, is_code, parse, urlencoded::pairs,
+    is_click_id, is_code, parse, track_fields, urlencoded::pairs,
 };
 
 /// Strings that look enough like addresses to reach every branch.
@@ -92,7 +92,7 @@ fn assert_valid(url: &str) {
     let referral = parse(url, &Parameters::default());
     assert!(referral.affiliate.as_deref().is_none_or(is_code));
     assert!(referral.affonso_id.as_deref().is_none_or(is_click_id));
-    for (field, value) in referral.track_fields() {
+    for (field, value) in track_fields(url, Parameters::default().names()) {
         assert!(!value.is_empty() && !value.chars().any(char::is_control), "{field}");
         assert!(value.encode_utf16().count() <= MAX_TEXT_UTF16.max(MAX_AD_CLICK_BYTES), "{field}");
     }

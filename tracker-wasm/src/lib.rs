@@ -3,9 +3,8 @@
 
 extern crate alloc;
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
-use referral::{Parameters, Referral};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 #[cfg(target_arch = "wasm32")]
@@ -17,14 +16,18 @@ mod runtime;
 #[wasm_bindgen]
 #[must_use]
 pub fn parse(url: &str, parameters: &str) -> String {
-    let parameters = Parameters::new(parameters.split(',')).unwrap_or_default();
-    let referral = referral::parse(url, &parameters);
-    if referral.is_present() { json(&referral) } else { String::new() }
+    let parameters: Vec<&[u8]> = parameters.as_bytes().split(|&b| b == b',').collect();
+    let fields = referral::track_fields(url, &parameters);
+    if fields.iter().any(|(field, _)| matches!(*field, "trackingId" | "affonsoId")) {
+        json(&fields)
+    } else {
+        String::new()
+    }
 }
 
-fn json(referral: &Referral) -> String {
+fn json(fields: &[(&'static str, String)]) -> String {
     let mut json = String::new();
-    for (field, value) in referral.track_fields() {
+    for (field, value) in fields {
         json.push(if json.is_empty() { '{' } else { ',' });
         push_string(&mut json, field);
         json.push(':');
