@@ -18,15 +18,27 @@ pub const BODY_READ_MS: u64 = 10_000;
 pub const CONNECTIONS: usize = 10_000;
 /// How long open connections may finish their request when the process stops.
 pub const DRAIN_MS: u64 = 10_000;
+/// Entries of `X-Forwarded-For` looked at, from the right.
+pub const FORWARDED_HOPS: usize = 50;
+/// How far the timestamp of a signed call may be from our clock, either way. The platform's own tolerance.
+pub const SIGNATURE_SKEW_S: u64 = 300;
+/// How long a browser may keep the answer to a preflight.
+pub const PREFLIGHT_S: u32 = 86_400;
+/// How long the process waits before it accepts again after the system refused to (no file descriptors left).
+pub const ACCEPT_PAUSE_MS: u64 = 50;
 
 // --- what dependencies may take
 
 /// A read of the store on a visitor's time.
 pub const STORE_READ_MS: u64 = 25;
+/// The same when the store is embedded: it is this disk or nothing, so it is worth a little more patience.
+pub const STORE_EMBEDDED_READ_MS: u64 = 1_000;
 /// A write of the store that an answer waits for.
 pub const STORE_WRITE_MS: u64 = 5_000;
-/// One call to the platform, from connecting to the last byte of its answer.
+/// One delivery to the platform, from connecting to the last byte of its answer.
 pub const UPSTREAM_CALL_MS: u64 = 20_000;
+/// One call for a visitor's click; it may go on behind the answer that the visitor already has.
+pub const TRACK_CALL_MS: u64 = 8_000;
 /// How long a server-to-server caller waits for the platform's own answer before it gets `202`.
 pub const UPSTREAM_WAIT_MS: u64 = 2_000;
 /// Body of a platform's answer.
@@ -44,8 +56,10 @@ pub const SAME_VISITOR_MS: i64 = 60 * 60 * 1000;
 pub const VISITORS_REMEMBERED: usize = 100_000;
 /// Clicks remembered in memory by their id.
 pub const CLICKS_REMEMBERED: usize = 100_000;
-/// Clicks that wait to be written; beyond it the oldest promise (the page) is kept and the record is dropped, counted.
+/// Clicks that wait to be written while the store is away; those beyond it are dropped and counted, for the page goes first.
 pub const CLICKS_QUEUED: usize = 20_000;
+/// The longest pause between tries to write clicks while the store is away.
+pub const CLICKS_RETRY_MS: u64 = 2_000;
 /// Clicks written in one transaction.
 pub const CLICKS_BATCHED: usize = 500;
 /// Referrer as it is kept and sent.
@@ -78,19 +92,36 @@ pub const RETRY_FOR_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 pub const LEASE_MS: i64 = 60_000;
 /// Deliveries claimed at once.
 pub const CLAIMED: usize = 256;
+/// Deliveries handed over in memory; the store keeps those beyond it until they are claimed.
+pub const HANDED_OVER: usize = 1_024;
 /// How often the outbox is looked at when nothing says that it changed.
 pub const OUTBOX_POLL_MS: u64 = 500;
 /// How long a site's deliveries rest after the platform refused its key.
 pub const PAUSE_MS: i64 = 60_000;
 /// How long idempotency keys are kept.
 pub const KEYS_KEPT_MS: i64 = 35 * 24 * 60 * 60 * 1000;
+/// How long a shared store keeps a click or a binding when nobody asks it to forget: as long as the longest cookie lives,
+/// and the longest retry after it.
+pub const CLICKS_KEPT_MS: i64 = 440 * 24 * 60 * 60 * 1000;
 
 // --- cookies
 
 /// The longest life that browsers grant (RFC 6265bis section 5.6).
 pub const COOKIE_DAYS: u16 = 400;
+/// Value of `affonso_data`, encoded. Servers behind us often take no more than 8 KiB of cookies.
+pub const COOKIE_DATA_BYTES: usize = 3 * 1024;
+
+// --- the configuration
+
+/// The configuration file.
+pub const CONFIG_BYTES: usize = 1024 * 1024;
+/// A file that holds one secret.
+pub const SECRET_BYTES: usize = 64 * 1024;
+/// How long a visitor may be made to wait for the platform's click id, at most.
+pub const CLICK_BUDGET_MS: u16 = 5_000;
 
 const _: () = assert!(LEASE_MS > 2 * UPSTREAM_CALL_MS as i64, "a lease outlives the call that it covers");
+const _: () = assert!(TRACK_CALL_MS <= UPSTREAM_CALL_MS);
 const _: () = assert!(UPSTREAM_WAIT_MS < UPSTREAM_CALL_MS, "the caller stops waiting before the call does");
 const _: () = assert!(RETRY_FOR_MS < KEYS_KEPT_MS, "a retry never outlives its idempotency key");
 const _: () = assert!(BROWSER_BODY_BYTES <= SERVER_BODY_BYTES && ANSWER_KEPT_BYTES <= UPSTREAM_BODY_BYTES);

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use usher_model::{Acceptance, Click, ClickId, Code, Delivery, Entry, PromoCode, Settlement, SiteName, UnixMs, VisitorKey};
+use usher_model::{
+    Acceptance, Click, ClickId, Code, Delivery, Entry, PromoCode, Settlement, SiteName, UnixMs, VisitorKey,
+};
 
 /// A store's result.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -53,7 +55,12 @@ pub trait Store: Send + Sync + 'static {
     async fn click(&self, site: &SiteName, id: &ClickId) -> Result<Option<Click>>;
 
     /// The newest click of a visitor since `since`.
-    async fn click_of_visitor(&self, site: &SiteName, visitor: VisitorKey, since: UnixMs) -> Result<Option<Click>>;
+    async fn click_of_visitor(
+        &self,
+        site: &SiteName,
+        visitor: VisitorKey,
+        since: UnixMs,
+    ) -> Result<Option<Click>>;
 
     // --- the ledger -------------------------------------------------------------------------------------------
 

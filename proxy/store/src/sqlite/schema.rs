@@ -1,0 +1,176 @@
+//! The tables, and how a file of an older version becomes one of this version.
+
+use crate::contract::{Result, StoreError};
+use rusqlite::{Connection, TransactionBehavior};
+
+/// "USHR": tells our files from other programs' (<https://sqlite.org/pragma.html#pragma_application_id>).
+const APPLICATION_ID: i32 = 0x5553_4852;
+
+/// One step a version; `PRAGMA user_version` counts how many a file has taken.
+const MIGRATIONS: [&str; 1] = [V1];
+const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// An entry and its delivery are born together and share their id, so they are one row; a click's delivery has no key.
+/// Ids begin with the time, so of the indexes that an acceptance writes to, only that of the keys is not appended to.
+const V1: &str = "
+CREATE TABLE delivery (
+  seq         INTEGER PRIMARY KEY,
+  id          TEXT NOT NULL,
+  site        TEXT NOT NULL,
+  job         TEXT NOT NULL,
+  key         TEXT,
+  fingerprint BLOB,
+  body        TEXT NOT NULL,
+  needs       TEXT,
+  trace       TEXT,
+  state       TEXT NOT NULL CHECK (state IN ('due', 'blocked', 'delivered', 'dead')),
+  due_at      INTEGER NOT NULL,
+  attempts    INTEGER NOT NULL DEFAULT 0,
+  created_at  INTEGER NOT NULL,
+  settled_at  INTEGER,
+  status      INTEGER,
+  answer      TEXT,
+  upstream_id TEXT,
+  error       TEXT
+) STRICT;
+CREATE UNIQUE INDEX delivery_id ON delivery (site, id);
+CREATE UNIQUE INDEX delivery_key ON delivery (site, job, key) WHERE key IS NOT NULL;
+CREATE INDEX delivery_due ON delivery (due_at) WHERE state = 'due';
+CREATE INDEX delivery_needs ON delivery (site, needs) WHERE needs IS NOT NULL AND state <> 'delivered';
+CREATE INDEX delivery_open ON delivery (state, created_at) WHERE state <> 'delivered';
+CREATE INDEX delivery_created ON delivery (created_at);
+
+CREATE TABLE click (
+  site       TEXT NOT NULL,
+  id         TEXT NOT NULL,
+  affiliate  TEXT NOT NULL,
+  visitor    BLOB,
+  created_at INTEGER NOT NULL,
+  upstream   TEXT NOT NULL CHECK (upstream IN ('same', 'pending', 'known', 'refused')),
+  value      TEXT,
+  PRIMARY KEY (site, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX click_visitor ON click (site, visitor, created_at) WHERE visitor IS NOT NULL;
+CREATE INDEX click_created ON click (created_at);
+
+CREATE TABLE customer (
+  site       TEXT NOT NULL,
+  customer   TEXT NOT NULL,
+  click      TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (site, customer)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX customer_created ON customer (created_at);
+
+CREATE TABLE code (
+  site  TEXT NOT NULL,
+  code  TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (site, code)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE code_use (
+  site TEXT NOT NULL,
+  code TEXT NOT NULL,
+  uses INTEGER NOT NULL,
+  PRIMARY KEY (site, code)
+) STRICT, WITHOUT ROWID;
+
+-- Other processes write codes too; this number tells the service that one did.
+CREATE TABLE code_revision (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL) STRICT;
+INSERT INTO code_revision VALUES (1, 0);
+CREATE TRIGGER code_added AFTER INSERT ON code BEGIN UPDATE code_revision SET revision = revision + 1; END;
+CREATE TRIGGER code_changed AFTER UPDATE ON code BEGIN UPDATE code_revision SET revision = revision + 1; END;
+CREATE TRIGGER code_removed AFTER DELETE ON code BEGIN UPDATE code_revision SET revision = revision + 1; END;
+CREATE TRIGGER use_added AFTER INSERT ON code_use BEGIN UPDATE code_revision SET revision = revision + 1; END;
+CREATE TRIGGER use_changed AFTER UPDATE ON code_use BEGIN UPDATE code_revision SET revision = revision + 1; END;
+CREATE TRIGGER use_removed AFTER DELETE ON code_use BEGIN UPDATE code_revision SET revision = revision + 1; END;
+
+-- Written to find out whether writing works.
+CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT;
+INSERT INTO probe VALUES (1, 0);
+";
+
+/// Brings the file up to this version, in one transaction.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i32 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && tables > 0 {
+        return Err(StoreError::Settings("store url: the file is another program's database".to_owned()));
+    }
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    let Some(steps) = MIGRATIONS.get(done..) else {
+        return Err(StoreError::Settings(format!(
+            "store url: the file was written by a newer Usher (its schema is {version}, this one knows {VERSION})"
+        )));
+    };
+    if steps.is_empty() {
+        return Ok(());
+    }
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory() -> Connection {
+        Connection::open_in_memory().expect("a connection")
+    }
+
+    fn plan(connection: &Connection, sql: &str) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(sql);
+        let mut rows = statement.raw_query();
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next().expect(sql) {
+            lines.push(row.get::<_, String>(3).expect(sql));
+        }
+        lines.join("; ")
+    }
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let mut connection = memory();
+        migrate(&mut connection).expect("first");
+        migrate(&mut connection).expect("second");
+    }
+
+    #[test]
+    fn foreign_and_newer_files_are_refused() {
+        let mut foreign = memory();
+        foreign.execute_batch("CREATE TABLE theirs (x)").expect("a table");
+        assert!(
+            matches!(migrate(&mut foreign), Err(StoreError::Settings(why)) if why.contains("another program"))
+        );
+
+        let mut newer = memory();
+        migrate(&mut newer).expect("ours");
+        newer.pragma_update(None, "user_version", 99).expect("a version");
+        assert!(matches!(migrate(&mut newer), Err(StoreError::Settings(why)) if why.contains("newer")));
+    }
+
+    #[test]
+    fn hot_queries_are_index_lookups() {
+        let mut connection = memory();
+        migrate(&mut connection).expect("a schema");
+        for (sql, index) in [
+            (super::super::ledger::FIND_KEY, "delivery_key"),
+            (super::super::outbox::DUE, "delivery_due"),
+            (super::super::outbox::FIND, "delivery_id"),
+            (super::super::outbox::SET_FREE, "delivery_needs"),
+            (super::super::clicks::FIND, "PRIMARY KEY"),
+            (super::super::clicks::NEWEST, "click_visitor"),
+            (super::super::ledger::FIND_CUSTOMER, "PRIMARY KEY"),
+        ] {
+            let plan = plan(&connection, sql);
+            assert!(plan.starts_with("SEARCH") && plan.contains(index), "{sql}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
+    }
+}

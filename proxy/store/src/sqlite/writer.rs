@@ -1,0 +1,168 @@
+//! One thread writes. It commits all that has queued up while the last commit reached the disk in one transaction
+//! (group commit), so that a sync is shared by everybody who waits for one.
+
+use super::{
+    file::{self, Lock},
+    held::Held,
+};
+use crate::contract::{Result, StoreError};
+use rusqlite::Connection;
+use std::{
+    path::{Path, PathBuf},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+use usher_model::limits;
+
+/// Jobs that wait for the thread; whoever comes then waits for a place within its own deadline.
+const QUEUED: usize = 4_096;
+/// Jobs in one transaction.
+const GROUPED: usize = 1_024;
+
+/// The way to the thread. Dropping it lets the thread finish what has queued up, and waits for that.
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread; it keeps `lock` until it ends.
+    pub(super) fn start(path: &Path, lock: Option<Lock>) -> Result<Self> {
+        let (sender, receiver) = mpsc::channel(QUEUED);
+        let mut disk =
+            Disk { path: path.to_owned(), connection: Some(file::writer(path)?), held: Held::default() };
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || {
+                serve(&mut disk, receiver);
+                drop(disk);
+                drop(lock);
+            })
+            .map_err(|why| StoreError::Unavailable(format!("cannot start its thread: {why}")))?;
+        Ok(Self { jobs: Some(sender), thread: Some(thread) })
+    }
+
+    /// Runs `work` in a transaction; returns when that is on stable storage, or did not happen. After a time-out it may
+    /// still happen, unacknowledged.
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &mut Held) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Box::new(Task { work: Some(work), outcome: None, reply });
+        let stopped = || StoreError::Unavailable("its writer has stopped".to_owned());
+        let queue = self.jobs.as_ref().ok_or_else(stopped)?;
+        let done = async {
+            queue.send(task).await.map_err(|_| stopped())?;
+            answer.await.map_err(|_| stopped())?
+        };
+        let deadline = Duration::from_millis(limits::STORE_WRITE_MS);
+        tokio::time::timeout(deadline, done).await.map_err(|_| {
+            StoreError::Unavailable(format!("no answer from the disk in {} ms", limits::STORE_WRITE_MS))
+        })?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A job, whatever its result.
+trait Job: Send {
+    /// Does its work inside a savepoint.
+    fn run(&mut self, connection: &Connection, held: &mut Held) -> std::result::Result<(), StoreError>;
+    /// Tells whoever waits, once it is known whether the transaction was committed.
+    fn finish(self: Box<Self>, committed: Result<()>);
+}
+
+struct Task<T, F> {
+    work: Option<F>,
+    outcome: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Job for Task<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection, &mut Held) -> Result<T> + Send,
+{
+    fn run(&mut self, connection: &Connection, held: &mut Held) -> Result<()> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let outcome = work(connection, held);
+        let told = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.outcome = Some(outcome);
+        told
+    }
+
+    fn finish(self: Box<Self>, committed: Result<()>) {
+        let outcome = match (committed, self.outcome) {
+            // A job that failed by itself says why, also when its neighbours were committed.
+            (_, Some(Err(own))) => Err(own),
+            (Err(why), _) => Err(why),
+            (Ok(()), Some(done)) => done,
+            (Ok(()), None) => Err(StoreError::Unavailable("it was not reached".to_owned())),
+        };
+        // Nobody is there any more when the caller's deadline has passed.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+struct Disk {
+    path: PathBuf,
+    connection: Option<Connection>,
+    held: Held,
+}
+
+fn serve(disk: &mut Disk, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+    let mut group = Vec::with_capacity(GROUPED);
+    while jobs.blocking_recv_many(&mut group, GROUPED) > 0 {
+        let committed = disk.commit(&mut group);
+        match &committed {
+            Ok(()) => disk.held.commit(),
+            Err(why) => {
+                tracing::error!(jobs = group.len(), %why, "the store could not commit");
+                disk.held.roll_back();
+                // After a failed sync the kernel may believe that pages are clean which never reached the disk, so a
+                // second sync proves nothing (https://wiki.postgresql.org/wiki/Fsync_Errors): begin anew from the file.
+                disk.connection = None;
+            }
+        }
+        for job in group.drain(..) {
+            job.finish(committed.clone());
+        }
+    }
+}
+
+impl Disk {
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<()> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(file::writer(&self.path)?),
+        };
+        execute(connection, "BEGIN IMMEDIATE")?;
+        for job in group {
+            execute(connection, "SAVEPOINT job")?;
+            if let Err(why) = job.run(connection, &mut self.held) {
+                // A full disk or a failing one may make SQLite undo the whole transaction by itself.
+                if connection.is_autocommit() {
+                    return Err(why);
+                }
+                execute(connection, "ROLLBACK TO job")?;
+            }
+            execute(connection, "RELEASE job")?;
+        }
+        execute(connection, "COMMIT")
+    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<()> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
