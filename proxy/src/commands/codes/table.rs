@@ -1,0 +1,76 @@
+//! Codes for people, in columns, and for programs, one JSON object a line.
+
+use serde::Serialize;
+use std::io::{self, Write};
+use usher_model::{Code, Discount, PromoCode, UnixMs};
+
+const TITLES: [&str; 7] = ["CODE", "AFFILIATE", "DISCOUNT", "USES", "STARTS", "EXPIRES", "STATE"];
+
+/// The JSON of a code in the store, and what is known beside it.
+#[derive(Serialize)]
+struct Line<'a> {
+    code: &'a PromoCode,
+    #[serde(flatten)]
+    says: &'a Code,
+    uses: u64,
+    state: &'static str,
+}
+
+/// Prints codes and whether they count at `now`.
+pub(super) fn list(
+    codes: &[(PromoCode, Code)],
+    now: UnixMs,
+    json: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if !json {
+        return table(codes, now, out);
+    }
+    for (code, says) in codes {
+        let line = Line { code, says, uses: says.uses, state: says.validity(now).word() };
+        serde_json::to_writer(&mut *out, &line)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn table(codes: &[(PromoCode, Code)], now: UnixMs, out: &mut dyn Write) -> io::Result<()> {
+    let mut rows = vec![TITLES.map(str::to_owned)];
+    rows.extend(codes.iter().map(|(code, says)| row(code, says, now)));
+    let mut widths = [0; TITLES.len()];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in &rows {
+        let padded: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        writeln!(out, "{}", padded.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn row(code: &PromoCode, says: &Code, now: UnixMs) -> [String; TITLES.len()] {
+    let moment = |at: Option<UnixMs>| at.map_or_else(|| "-".to_owned(), UnixMs::rfc3339);
+    [
+        code.to_string(),
+        says.affiliate.to_string(),
+        says.discount.as_ref().map_or_else(|| "-".to_owned(), short),
+        says.max_uses.map_or_else(|| says.uses.to_string(), |max| format!("{}/{max}", says.uses)),
+        moment(says.starts_at),
+        moment(says.expires_at),
+        says.validity(now).word().to_owned(),
+    ]
+}
+
+/// `10%` or `5 EUR` when that is all it says, else its JSON.
+fn short(discount: &Discount) -> String {
+    let text = |name: &str| discount.get(name).and_then(|value| value.as_str());
+    let amount = discount.get("amount").filter(|amount| amount.is_number());
+    match (amount, text("type"), text("currency"), discount.len()) {
+        (Some(amount), Some("percentage"), None, 2) => format!("{amount}%"),
+        (Some(amount), Some("fixed"), Some(currency), 3) => format!("{amount} {currency}"),
+        _ => serde_json::to_string(discount).unwrap_or_else(|_| unreachable!("its keys are texts")),
+    }
+}

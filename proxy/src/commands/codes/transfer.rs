@@ -1,0 +1,164 @@
+//! Codes as CSV (RFC 4180), to and from spreadsheets.
+
+use super::{check_span, discount};
+use crate::{cli::moment, commands::complain};
+use anyhow::{Context, anyhow, bail};
+use csv::{ReaderBuilder, StringRecord, Trim};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, IsTerminal, Read, Write},
+    path::Path,
+};
+use usher_model::{AffiliateCode, Code, PromoCode, SiteName, UnixMs};
+use usher_store::Store;
+
+/// The columns; a file may have them in any order and leave all but the first two out.
+const COLUMNS: [&str; 6] = ["code", "affiliate", "discount", "starts_at", "expires_at", "max_uses"];
+/// Codes written in one transaction.
+const WRITTEN_AT_ONCE: usize = 1_000;
+
+/// Reads all rows of a file, or says what is wrong with each.
+///
+/// # Errors
+/// When one row is wrong; the lines have then gone to standard error.
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<(PromoCode, Code)>> {
+    let shown = file.display();
+    let from: Box<dyn Read> = match file.to_str() {
+        Some("-") => Box::new(io::stdin()),
+        _ => Box::new(File::open(file).with_context(|| format!("{shown} cannot be opened"))?),
+    };
+    let (codes, faults) = parse(from).with_context(|| shown.to_string())?;
+    if faults.is_empty() {
+        return Ok(codes);
+    }
+    for (line, fault) in &faults {
+        complain(&format!("{shown}:{line}: error: {fault}"));
+    }
+    bail!("{shown}: rows that are wrong: {}; nothing was written", faults.len())
+}
+
+/// Writes codes in transactions of a bearable size, and shows on a terminal how far it is.
+pub(super) async fn write(
+    store: &dyn Store,
+    site: &SiteName,
+    codes: Vec<(PromoCode, Code)>,
+) -> anyhow::Result<()> {
+    let total = codes.len();
+    let watched = total > WRITTEN_AT_ONCE && io::stderr().is_terminal();
+    let mut written = 0;
+    let mut rest = codes.into_iter().peekable();
+    while rest.peek().is_some() {
+        let batch: Vec<_> = rest.by_ref().take(WRITTEN_AT_ONCE).collect();
+        let count = batch.len();
+        store
+            .put_codes(site, batch)
+            .await
+            .with_context(|| format!("{written} of {total} codes were written; import the file again"))?;
+        written += count;
+        if watched {
+            // The person may have closed the terminal: the import goes on.
+            let _ = write!(io::stderr(), "\r{written} of {total} codes written");
+        }
+    }
+    if watched {
+        complain("");
+    }
+    Ok(())
+}
+
+/// Prints codes as [`read`] takes them.
+pub(super) fn export(codes: &[(PromoCode, Code)], out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(COLUMNS)?;
+    for (code, says) in codes {
+        let discount = says.discount.as_ref().map(serde_json::to_string).transpose()?.unwrap_or_default();
+        let moment = |at: Option<UnixMs>| at.map(UnixMs::rfc3339).unwrap_or_default();
+        let max_uses = says.max_uses.map(|max| max.to_string()).unwrap_or_default();
+        let affiliate = says.affiliate.as_str();
+        let (starts, expires) = (moment(says.starts_at), moment(says.expires_at));
+        csv.write_record([code.as_str(), affiliate, &discount, &starts, &expires, &max_uses])?;
+    }
+    csv.flush()?;
+    Ok(())
+}
+
+/// What a file holds, and by line what is wrong with it.
+type Parsed = (Vec<(PromoCode, Code)>, Vec<(u64, String)>);
+
+fn parse(from: impl Read) -> anyhow::Result<Parsed> {
+    let mut csv = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(from);
+    let columns = columns(&csv.headers()?.clone())?;
+    let (mut codes, mut faults) = (Vec::new(), Vec::new());
+    let mut seen: HashMap<PromoCode, u64> = HashMap::new();
+    for record in csv.records() {
+        let record = record?;
+        // `position` is where the search for the row began, which may be an empty line before it.
+        let line = record.position().map_or(0, csv::Position::line);
+        match row(&record, &columns) {
+            Ok((code, says)) => match seen.insert(code.clone(), line) {
+                Some(earlier) => faults.push((line, format!("{code} stands in line {earlier} already"))),
+                None => codes.push((code, says)),
+            },
+            Err(fault) => faults.push((line, fault)),
+        }
+    }
+    Ok((codes, faults))
+}
+
+/// Which column of the file is which of [`COLUMNS`].
+fn columns(header: &StringRecord) -> anyhow::Result<Vec<&'static str>> {
+    let name = |written: &str| {
+        COLUMNS
+            .into_iter()
+            .find(|name| name.eq_ignore_ascii_case(written))
+            .ok_or_else(|| anyhow!("line 1: {written:?} is no column; write {}", COLUMNS.join(",")))
+    };
+    let columns: Vec<&'static str> = header.iter().map(name).collect::<Result<_, _>>()?;
+    for needed in &COLUMNS[..2] {
+        if !columns.contains(needed) {
+            bail!("line 1: there is no column {needed:?}; write {}", COLUMNS.join(","));
+        }
+    }
+    match columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(*name)) {
+        Some((_, twice)) => bail!("line 1: the column {twice:?} stands there twice"),
+        None => Ok(columns),
+    }
+}
+
+fn row(record: &StringRecord, columns: &[&'static str]) -> Result<(PromoCode, Code), String> {
+    if record.len() > columns.len() {
+        return Err(format!(
+            "has {} cells for {} columns; quote a cell that holds a comma",
+            record.len(),
+            columns.len()
+        ));
+    }
+    let cell = |name: &str| {
+        let at = columns.iter().position(|column| *column == name)?;
+        record.get(at).filter(|cell| !cell.is_empty())
+    };
+    let when =
+        |name: &str| cell(name).map(|text| moment(text).map_err(|mend| wrong(name, text, &mend))).transpose();
+    let code = cell("code").ok_or("code is empty")?;
+    let affiliate = cell("affiliate").ok_or("affiliate is empty")?;
+    let max_uses = |text: &str| text.parse().map_err(|_| wrong("max_uses", text, "write a whole number"));
+    let says = Code {
+        affiliate: AffiliateCode::new(affiliate)
+            .map_err(|error| wrong("affiliate", affiliate, &error.to_string()))?,
+        discount: cell("discount")
+            .map(|json| discount(json).map_err(|why| format!("discount {why}")))
+            .transpose()?,
+        starts_at: when("starts_at")?,
+        expires_at: when("expires_at")?,
+        max_uses: cell("max_uses").map(max_uses).transpose()?,
+        uses: 0,
+    };
+    check_span(&says)?;
+    let code = PromoCode::fold(code).ok_or_else(|| wrong("code", code, "write 1 to 64 characters"))?;
+    Ok((code, says))
+}
+
+fn wrong(column: &str, cell: &str, mend: &str) -> String {
+    format!("{column} is {cell:?}; {mend}")
+}

@@ -1,0 +1,110 @@
+//! What each command does. Results go to standard output, everything else to standard error.
+
+mod check;
+mod codes;
+mod snippet;
+
+use crate::{
+    cli::{Cli, Command, Demo},
+    config::{self, Config, ProcessEnv},
+    demo,
+    system::SystemClock,
+};
+use anyhow::{Context, anyhow, bail};
+use std::{
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+use usher_model::Site;
+
+/// Where the configuration is looked for when it is not named.
+const PLACES: [&str; 2] = ["usher.toml", "/etc/usher/usher.toml"];
+
+/// Does what the command line says.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let given = cli.config;
+    let mut out = BufWriter::new(io::stdout());
+    let code = match cli.command {
+        Command::Demo(options) => demo(&options)?,
+        Command::Serve => {
+            let config = load(given)?;
+            config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            serve(config)?
+        }
+        Command::Check => check::run(&locate(given)?, &ProcessEnv, &mut out)?,
+        Command::Codes(options) => {
+            let config = load(given)?;
+            runtime()?.block_on(codes::run(&config, options, &SystemClock, &mut out))?
+        }
+        Command::Snippet(options) => snippet::run(&load(given)?, &options, &mut out)?,
+    };
+    out.flush()?;
+    Ok(code)
+}
+
+/// Whether whoever read the results has gone, which is no fault of this process (`usher codes list | head`).
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(broken)
+            || cause
+                .downcast_ref::<csv::Error>()
+                .is_some_and(|error| matches!(error.kind(), csv::ErrorKind::Io(error) if broken(error)))
+    })
+}
+
+/// Writes a line for the person at the terminal, who may have closed it.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn serve(_config: Config) -> anyhow::Result<ExitCode> {
+    bail!("serve is wired in serve.rs")
+}
+
+fn demo(options: &Demo) -> anyhow::Result<ExitCode> {
+    if !options.upstream_only {
+        bail!("the demo is wired in demo/run.rs");
+    }
+    runtime()?.block_on(demo::upstream_only(options.listen, Arc::new(SystemClock)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+/// The configuration file that was named, or the first that is there.
+fn locate(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let found = given.or_else(|| PLACES.iter().map(PathBuf::from).find(|path| path.exists()));
+    found.ok_or_else(|| {
+        let [here, system] = PLACES;
+        anyhow!("there is no ./{here} and no {system}; name a file with --config, or try `usher demo`, which needs none")
+    })
+}
+
+/// A configuration that can be served; its errors go to standard error.
+fn load(given: Option<PathBuf>) -> anyhow::Result<Config> {
+    let path = locate(given)?;
+    config::load(&path, &ProcessEnv).map_err(|findings| refused(&path, &findings))
+}
+
+fn refused(path: &Path, findings: &[config::Finding]) -> anyhow::Error {
+    findings.iter().filter(|finding| finding.is_error()).for_each(|finding| complain(&finding.to_string()));
+    anyhow!("{} cannot be used: {}", path.display(), check::count(findings))
+}
+
+/// The site that was named, or the only one.
+fn choose<'a>(sites: &'a [Site], named: Option<&str>) -> anyhow::Result<&'a Site> {
+    let names = || sites.iter().map(|site| site.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (named, sites) {
+        (None, [only]) => Ok(only),
+        (None, _) => bail!("there are several sites; choose one with --site: {}", names()),
+        (Some(name), _) => sites
+            .iter()
+            .find(|site| site.name.as_str() == name)
+            .ok_or_else(|| anyhow!("there is no site {name:?}; the configuration has: {}", names())),
+    }
+}

@@ -1,0 +1,107 @@
+//! Secrets: `"literal"`, `{ env = "NAME" }` or `{ file = "PATH" }`.
+
+use super::{
+    environment::Env,
+    reader::{Place, Section, kind, quoted},
+};
+use std::path::Path;
+use toml::{Spanned, de::DeValue};
+use usher_model::{Secret, limits};
+
+const MEND: &str = r#"write { env = "NAME" } or { file = "PATH" }"#;
+
+/// What a secret has to be fit for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Signing: any bytes.
+    Key,
+    /// `Authorization: Bearer` (RFC 6750 section 2.1): visible ASCII.
+    Bearer,
+}
+
+/// Where secrets come from.
+pub(super) struct Secrets<'e> {
+    /// The surroundings of the file.
+    pub(super) env: &'e dyn Env,
+    /// The configuration file's folder, where relative paths begin.
+    pub(super) folder: &'e Path,
+}
+
+impl Secrets<'_> {
+    /// One secret.
+    pub(super) fn one(&self, section: &Section<'_>, key: &str, fit: Use) -> Option<Secret> {
+        let (place, value) = section.get(key)?;
+        self.secret(&place, value, fit)
+    }
+
+    /// A list of secrets, or one.
+    pub(super) fn list(&self, section: &Section<'_>, key: &str, fit: Use) -> Vec<Secret> {
+        let Some((place, value)) = section.get(key) else { return Vec::new() };
+        match value.get_ref() {
+            DeValue::Array(list) => {
+                list.iter().filter_map(|item| self.secret(&place.at(item.span()), item, fit)).collect()
+            }
+            _ => self.secret(&place, value, fit).into_iter().collect(),
+        }
+    }
+
+    fn secret<'a>(&self, place: &Place<'a>, value: &'a Spanned<DeValue<'a>>, fit: Use) -> Option<Secret> {
+        let text = self.written(place, value)?;
+        if fit == Use::Bearer && !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return place.refuse(
+                "holds white space or other characters that a bearer token cannot have",
+                "use visible ASCII only",
+            );
+        }
+        Some(Secret::new(text))
+    }
+
+    /// The text of a secret, wherever it is kept.
+    pub(super) fn written<'a>(&self, place: &Place<'a>, value: &'a Spanned<DeValue<'a>>) -> Option<String> {
+        match value.get_ref() {
+            DeValue::String(text) if text.is_empty() => place.refuse("is empty", MEND),
+            DeValue::String(text) => {
+                place.warn("is written in clear", MEND);
+                Some(text.to_string())
+            }
+            DeValue::Table(table) => self.kept(&Section::new(place.clone(), table, &["env", "file"])),
+            DeValue::Array(_) => place.refuse("is a list", "it takes one secret"),
+            other => place.refuse(format!("is {}", kind(other)), MEND),
+        }
+    }
+
+    /// The text of a secret that is kept outside the file.
+    fn kept(&self, section: &Section<'_>) -> Option<String> {
+        match (section.text("env"), section.text("file")) {
+            (Some(name), None) => match self.env.var(name.text) {
+                Some(text) if text.is_empty() => name
+                    .place
+                    .refuse(format!("names the variable {}, which is empty", quoted(name.text)), "set it"),
+                Some(text) => Some(text),
+                None => name.place.refuse(
+                    format!("names the variable {}, which is not set", quoted(name.text)),
+                    "set it where usher is started",
+                ),
+            },
+            (None, Some(path)) => {
+                let full = self.folder.join(path.text);
+                let refuse =
+                    |what: String| path.place.refuse(format!("names the file {full:?}, which {what}"), "");
+                match self.env.read(&full, limits::SECRET_BYTES) {
+                    Ok(text) => {
+                        match text.strip_suffix('\n').map_or(&*text, |t| t.strip_suffix('\r').unwrap_or(t)) {
+                            "" => refuse("is empty".to_owned()),
+                            trimmed => Some(trimmed.to_owned()),
+                        }
+                    }
+                    Err(error) => refuse(format!("cannot be read: {error}")),
+                }
+            }
+            (Some(_), Some(_)) => {
+                section.place().refuse("names both a variable and a file", "keep one of them")
+            }
+            (None, None) if section.get("env").is_some() || section.get("file").is_some() => None,
+            (None, None) => section.place().refuse("names neither a variable nor a file", MEND),
+        }
+    }
+}

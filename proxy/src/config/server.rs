@@ -1,0 +1,102 @@
+//! `[server]`: where Usher listens, and whom it believes.
+
+use super::{
+    reader::{Section, Text, quoted},
+    secrets::{Secrets, Use},
+};
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use usher_model::Secret;
+
+const KEYS: &[&str] = &["http", "https", "admin", "admin_token", "trusted_proxies"];
+/// What a Caddy or nginx user would expect of a service that was given no address: every address of the machine.
+const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+
+/// What `[server]` says.
+pub(super) struct Server {
+    pub(super) http: Vec<SocketAddr>,
+    pub(super) admin: Option<SocketAddr>,
+    pub(super) admin_token: Option<Secret>,
+    pub(super) trusted_proxies: Vec<IpNet>,
+}
+
+pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Server {
+    let Some(section) = root.section("server", KEYS) else {
+        return Server {
+            http: vec![HTTP],
+            admin: Some(ADMIN),
+            admin_token: None,
+            trusted_proxies: Vec::new(),
+        };
+    };
+    let http = listeners(&section, "http").unwrap_or_else(|| vec![HTTP]);
+    listeners(&section, "https");
+    super::unserved::warn(&section, "https");
+    let admin = admin(&section);
+    let admin_token = secrets.one(&section, "admin_token", Use::Bearer);
+    if let Some(clash) = admin.and_then(|admin| http.iter().find(|http| same(**http, admin))) {
+        section.place_of("admin").refuse::<()>(
+            format!("is {}, where the public listener {clash} is as well", admin.unwrap_or(ADMIN)),
+            "give it a port of its own",
+        );
+    }
+    if admin.is_some_and(|at| !at.ip().is_loopback()) && section.get("admin_token").is_none() {
+        section.place_of("admin").warn(
+            "can be reached from other machines without a token",
+            "set server.admin_token, or listen on 127.0.0.1",
+        );
+    }
+    let trusted_proxies =
+        section.texts("trusted_proxies").unwrap_or_default().iter().filter_map(network).collect();
+    Server { http, admin, admin_token, trusted_proxies }
+}
+
+fn listeners(section: &Section<'_>, key: &str) -> Option<Vec<SocketAddr>> {
+    let written = section.texts(key)?;
+    if written.is_empty() && section.is_empty_list(key) {
+        return section.place_of(key).refuse("names no address", "write one, such as \"0.0.0.0:8080\"");
+    }
+    let mut all: Vec<SocketAddr> = Vec::new();
+    for text in &written {
+        let Some(address) = address(text) else { continue };
+        if let Some(earlier) = all.iter().find(|earlier| same(**earlier, address)) {
+            text.place.refuse::<()>(
+                format!("names {address}, where {earlier} listens as well"),
+                "keep one of them",
+            );
+        }
+        all.push(address);
+    }
+    Some(all)
+}
+
+fn admin(section: &Section<'_>) -> Option<SocketAddr> {
+    let Some(written) = section.text("admin") else { return Some(ADMIN) };
+    if written.text == "off" { None } else { address(&written) }
+}
+
+/// `ADDRESS:PORT`. Names are not looked up, but for `localhost`: what they mean may change after the check.
+fn address(written: &Text<'_>) -> Option<SocketAddr> {
+    let mend = "write an address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
+    let numeric = match written.text.strip_prefix("localhost:") {
+        Some(port) => format!("{}:{port}", Ipv4Addr::LOCALHOST),
+        None => written.text.to_owned(),
+    };
+    numeric.parse().ok().or_else(|| written.place.refuse(format!("is {}", quoted(written.text)), mend))
+}
+
+/// Whether two listeners would get in each other's way.
+fn same(a: SocketAddr, b: SocketAddr) -> bool {
+    let every = |address: SocketAddr| address.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || every(a) || every(b))
+}
+
+/// A network (`10.0.0.0/8`), or one address.
+fn network(written: &Text<'_>) -> Option<IpNet> {
+    let network = written.text.parse().or_else(|_| written.text.parse::<IpAddr>().map(IpNet::from));
+    network.map(|network| network.trunc()).ok().or_else(|| {
+        let mend = "write an address or a network, such as \"10.0.0.0/8\"";
+        written.place.refuse(format!("holds {}", quoted(written.text)), mend)
+    })
+}

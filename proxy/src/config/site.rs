@@ -1,0 +1,147 @@
+//! One `[[site]]`.
+
+use super::{
+    advice, hosts,
+    reader::{Section, quoted},
+    secrets::{Secrets, Use},
+    unserved,
+};
+use referral::Parameters;
+use usher_model::{Attribution, CodeOrClick, Consent, CookieDomain, Site, SiteName, limits};
+
+/// The keys of a site.
+pub(super) const KEYS: &[&str] = &[
+    "name",
+    "hosts",
+    "program",
+    "prefix",
+    "names_secret",
+    "origin",
+    "parameters",
+    "cookie_days",
+    "cookie_domain",
+    "attribution",
+    "code_or_click",
+    "consent",
+    "honour_gpc",
+    "click_signing_key",
+    "api_keys",
+    "signing_secret",
+    "links",
+    "webhook",
+];
+const PREFIX: &str = "/r";
+const COOKIE_DAYS: u16 = 30;
+
+/// `None` when something about it is wrong, which has then been reported.
+pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<Site> {
+    let name = name(section);
+    let hosts = hosts_of(section);
+    let program = program(section);
+    let prefix = match section.text("prefix") {
+        Some(written) => hosts::prefix(&written),
+        None => Some(PREFIX.to_owned()),
+    };
+    let cookie_domain = match (section.text("cookie_domain"), &hosts) {
+        (Some(written), Some(hosts)) => hosts::cookie_domain(&written, hosts),
+        _ => Some(CookieDomain::Registrable),
+    };
+    let names_secret = secrets.one(section, "names_secret", Use::Key);
+    let api_keys = secrets.list(section, "api_keys", Use::Bearer);
+    let signing_secrets = secrets.list(section, "signing_secret", Use::Key);
+    let parameters = parameters(section);
+    unserved::of_site(section, secrets);
+    advice::names(section, hosts.as_deref(), prefix.as_deref());
+    Some(Site {
+        cookie_days: section.whole("cookie_days", 1..=limits::COOKIE_DAYS).unwrap_or(COOKIE_DAYS),
+        attribution: attribution(section),
+        code_or_click: code_or_click(section),
+        consent: consent(section),
+        honour_gpc: section.flag("honour_gpc").unwrap_or(true),
+        name: name?,
+        hosts: hosts?,
+        program: program?,
+        prefix: prefix?,
+        cookie_domain: cookie_domain?,
+        parameters: parameters?,
+        names_secret,
+        api_keys,
+        signing_secrets,
+    })
+}
+
+fn name(section: &Section<'_>) -> Option<SiteName> {
+    if section.get("name").is_none() {
+        return section.missing("name", "add name = \"shop\"");
+    }
+    let written = section.text("name")?;
+    match SiteName::new(written.text) {
+        Ok(name) => Some(name),
+        Err(error) => written.place.refuse(format!("is {}", quoted(written.text)), error.to_string()),
+    }
+}
+
+fn hosts_of(section: &Section<'_>) -> Option<Vec<String>> {
+    const MEND: &str = "add hosts = [\"shop.example\"]";
+    if section.get("hosts").is_none() {
+        return section.missing("hosts", MEND);
+    }
+    let mut hosts: Vec<String> = Vec::new();
+    for written in section.texts("hosts")? {
+        let Some(host) = hosts::host(&written) else { continue };
+        if hosts.contains(&host) {
+            written.place.refuse::<()>(format!("names {host:?} twice"), "keep one of them");
+        }
+        hosts.push(host);
+    }
+    if section.is_empty_list("hosts") {
+        section.place_of("hosts").refuse("is empty", MEND)
+    } else {
+        Some(hosts)
+    }
+}
+
+/// The platform's public id of the program. Its alphabet is checked, as it goes into pages and URLs.
+fn program(section: &Section<'_>) -> Option<String> {
+    const MEND: &str = "take it from data-affonso in the platform's tag (letters and digits)";
+    if section.get("program").is_none() {
+        return section.missing("program", MEND);
+    }
+    let written = section.text("program")?;
+    if referral::is_code(written.text) {
+        Some(written.text.to_owned())
+    } else {
+        written.place.refuse(format!("is {}", quoted(written.text)), MEND)
+    }
+}
+
+fn parameters(section: &Section<'_>) -> Option<Parameters> {
+    if section.get("parameters").is_none() {
+        return Some(Parameters::default());
+    }
+    let written = section.texts("parameters")?;
+    let place = section.place_of("parameters");
+    match Parameters::new(written.iter().map(|name| name.text)) {
+        Ok(parameters) => {
+            advice::parameters(&place, &parameters);
+            Some(parameters)
+        }
+        Err(_) if written.is_empty() && !section.is_empty_list("parameters") => None,
+        Err(error) => place.refuse(format!("cannot be used: {error}"), "write names such as [\"via\"]"),
+    }
+}
+
+fn attribution(section: &Section<'_>) -> Attribution {
+    let words = [("last_click", Attribution::LastClick), ("first_click", Attribution::FirstClick)];
+    section.choice("attribution", &words).unwrap_or(Attribution::LastClick)
+}
+
+fn code_or_click(section: &Section<'_>) -> CodeOrClick {
+    let words = [("code", CodeOrClick::Code), ("click", CodeOrClick::Click), ("latest", CodeOrClick::Latest)];
+    section.choice("code_or_click", &words).unwrap_or(CodeOrClick::Code)
+}
+
+fn consent(section: &Section<'_>) -> Consent {
+    let words = [("granted", Consent::Granted), ("required", Consent::Required)];
+    section.choice("consent", &words).unwrap_or(Consent::Granted)
+}

@@ -1,0 +1,57 @@
+//! All sites together: no two may claim the same requests.
+
+use super::{reader::Section, secrets::Secrets, site};
+use usher_model::Site;
+
+/// `None` when there is none, or something about one is wrong, which has then been reported.
+pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Option<Vec<Site>> {
+    let sections = root.sections("site", site::KEYS);
+    if sections.is_empty() {
+        if root.get("site").is_none() {
+            root.missing::<()>("site", "add [[site]] with name, hosts and program");
+        } else if root.is_empty_list("site") {
+            root.place_of("site").refuse::<()>("is empty", "add [[site]] with name, hosts and program");
+        }
+        return None;
+    }
+    let read: Vec<Option<Site>> = sections.iter().map(|section| site::read(section, secrets)).collect();
+    for (at, later) in read.iter().enumerate() {
+        let Some(later) = later else { continue };
+        for earlier in read[..at].iter().flatten() {
+            clash(&sections[at], later, earlier);
+        }
+    }
+    read.into_iter().collect()
+}
+
+fn clash(section: &Section<'_>, later: &Site, earlier: &Site) {
+    if later.name == earlier.name {
+        section.place_of("name").refuse::<()>(
+            format!("is {:?}, as an earlier site's is", later.name.as_str()),
+            "give each site its own",
+        );
+    }
+    let Some(host) = later.hosts.iter().find(|host| earlier.hosts.contains(host)) else { return };
+    let (mine, other) = (&later.prefix, &earlier.prefix);
+    if mine == other {
+        section.place_of("hosts").refuse::<()>(
+            format!(
+                "holds {host:?}, which site {:?} has with the same prefix {mine:?}",
+                earlier.name.as_str()
+            ),
+            "give one of them another prefix",
+        );
+    } else if below(mine, other) || below(other, mine) {
+        section.place_of("prefix").refuse::<()>(
+            format!(
+                "{mine:?} and {other:?} of site {:?} lie in each other on {host:?}",
+                earlier.name.as_str()
+            ),
+            "give one of them another prefix",
+        );
+    }
+}
+
+fn below(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+}

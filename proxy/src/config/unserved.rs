@@ -1,0 +1,95 @@
+//! What the file may say already though this version does not act on it: checked, so that it is right when one does.
+
+use super::{
+    reader::{Place, Section, Text, quoted},
+    secrets::{Secrets, Use},
+};
+use url::Url;
+use usher_model::AffiliateCode;
+
+/// Says that `key` changes nothing, when it is there.
+pub(super) fn warn(section: &Section<'_>, key: &str) {
+    if let Some((place, _)) = section.get(key) {
+        not_served(&place);
+    }
+}
+
+fn not_served(place: &Place<'_>) {
+    place.warn("is read but not served by this version", "remove it, or leave it for a version that does");
+}
+
+/// `[tls]`
+pub(super) fn tls(root: &Section<'_>) {
+    let Some(section) = root.section("tls", &["certificates", "acme"]) else { return };
+    not_served(section.place());
+    section.text("certificates");
+    let Some(acme) = section.section("acme", &["directory", "contact"]) else { return };
+    if let Some(directory) = acme.text("directory") {
+        web_address(&directory);
+    }
+    acme.text("contact");
+}
+
+/// `origin`, `click_signing_key`, `[[site.links]]` and `[[site.webhook]]`
+pub(super) fn of_site(site: &Section<'_>, secrets: &Secrets<'_>) {
+    if let Some(origin) = site.text("origin") {
+        web_address(&origin);
+        not_served(&origin.place);
+    }
+    secrets.one(site, "click_signing_key", Use::Key);
+    warn(site, "click_signing_key");
+    for link in site.sections("links", &["path", "affiliate", "to"]) {
+        not_served(link.place());
+        link_of(&link);
+    }
+    for webhook in site.sections("webhook", &["provider", "name", "secret"]) {
+        not_served(webhook.place());
+        for key in ["provider", "name"] {
+            if let Some(name) = webhook.text(key).filter(|name| !is_word(name.text)) {
+                name.place.refuse::<()>(
+                    format!("is {}", quoted(name.text)),
+                    "write lower-case letters, digits or '-'",
+                );
+            }
+        }
+        if webhook.get("provider").is_none() {
+            webhook.missing::<()>("provider", "add provider = \"stripe\"");
+        }
+        secrets.list(&webhook, "secret", Use::Key);
+    }
+}
+
+fn link_of(link: &Section<'_>) {
+    for (key, mend) in [
+        ("path", "add path = \"/spring\""),
+        ("affiliate", "add affiliate = \"alice\""),
+        ("to", "add to = \"https://shop.example/sale\""),
+    ] {
+        if link.get(key).is_none() {
+            link.missing::<()>(key, mend);
+        }
+    }
+    if let Some(path) = link.text("path").filter(|path| !path.text.starts_with('/')) {
+        path.place.refuse::<()>(format!("is {}", quoted(path.text)), "begin it with a slash");
+    }
+    if let Some(affiliate) = link.text("affiliate")
+        && let Err(error) = AffiliateCode::new(affiliate.text)
+    {
+        affiliate.place.refuse::<()>(format!("is {}", quoted(affiliate.text)), error.to_string());
+    }
+    if let Some(to) = link.text("to") {
+        web_address(&to);
+    }
+}
+
+fn web_address(written: &Text<'_>) {
+    if !Url::parse(written.text).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+        written
+            .place
+            .refuse::<()>(format!("is {}", quoted(written.text)), "write a whole http or https address");
+    }
+}
+
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+}
