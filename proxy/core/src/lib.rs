@@ -7,13 +7,17 @@ pub mod codes;
 pub mod conversions;
 pub mod delivery;
 mod error;
+#[cfg(test)]
+mod test_support;
 mod visitor;
 
 pub use error::Refusal;
 pub use visitor::{Signals, Visitor};
 
 use std::{sync::Arc, time::Duration};
-use usher_model::{Clock, Random};
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use usher_model::{Clock, Random, Site, limits};
 use usher_store::Store;
 use usher_upstream::Platform;
 
@@ -30,6 +34,8 @@ pub struct Tools {
     pub platform: Arc<dyn Platform>,
     /// How long a visitor may wait for the platform's click id.
     pub click_budget: Duration,
+    /// Whether addresses rest on disk as the network they are in, /24 or /48.
+    pub truncate_addresses: bool,
     /// Key of the hash that tells visitors without a cookie apart. Edges that share a store share it.
     pub visitor_key: [u8; 32],
 }
@@ -44,4 +50,43 @@ pub struct Core {
     pub conversions: conversions::Conversions,
     /// What is written down reaches the platform.
     pub delivery: delivery::Handle,
+    writing: JoinHandle<()>,
+    background: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Core {
+    /// Starts the jobs and what they do in the background. Promo codes are read first, if the store answers in time.
+    pub async fn start(tools: &Tools, sites: &[Arc<Site>]) -> Self {
+        let stop = CancellationToken::new();
+        let background = TaskTracker::new();
+        let (capture, writing) = capture::Capture::start(tools.clone());
+        let codes = Arc::new(codes::Codes::new(tools));
+        let names: Vec<_> = sites.iter().map(|site| site.name.clone()).collect();
+        // Without them it starts all the same: clicks need no codes, and they are read as soon as the store is back.
+        let _ = tokio::time::timeout(Duration::from_millis(limits::STORE_WRITE_MS), codes.read(&names)).await;
+        background.spawn(Arc::clone(&codes).keep_true(names, stop.clone()));
+        let (delivery, deliverer) = delivery::start(tools.clone(), stop.clone());
+        background.spawn(deliverer);
+        let conversions = conversions::Conversions::new(tools.clone(), Arc::clone(&codes), delivery.clone());
+        Self { capture, codes, conversions, delivery, writing, background, stop }
+    }
+
+    /// Ends the background work in order: calls under way finish, what is queued is written. Call it when no request is
+    /// left. What does not end within `deadline` is safe on disk and goes on at the next start.
+    pub async fn finish(self, deadline: Duration) {
+        self.stop.cancel();
+        self.background.close();
+        let Self { capture, writing, background, .. } = self;
+        let all = async {
+            capture.finish().await;
+            drop(capture);
+            // It ends when its queue is closed and empty; a panic in it has been logged.
+            let _ = writing.await;
+            background.wait().await;
+        };
+        if tokio::time::timeout(deadline, all).await.is_err() {
+            tracing::warn!("background work was cut short; it goes on at the next start");
+        }
+    }
 }

@@ -83,7 +83,9 @@ impl Validity {
 
 /// Why a stored code cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("its value is not a code: {0}; expected {{\"affiliate\":\"alice\",\"discount\":{{…}}?,\"starts_at\"?,\"expires_at\"?,\"max_uses\"?}}")]
+#[error(
+    "its value is not a code: {0}; expected {{\"affiliate\":\"alice\",\"discount\":{{…}}?,\"starts_at\"?,\"expires_at\"?,\"max_uses\"?}}"
+)]
 pub struct CodeFault(#[from] serde_json::Error);
 
 impl Code {
@@ -137,7 +139,8 @@ mod moment {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<UnixMs>, D::Error> {
-        const EXPECTED: &str = "a moment must be RFC 3339 (2026-12-01T00:00:00Z), a date (2026-12-01) or Unix seconds";
+        const EXPECTED: &str =
+            "a moment must be RFC 3339 (2026-12-01T00:00:00Z), a date (2026-12-01) or Unix seconds";
         match Written::deserialize(from).map_err(|_| D::Error::custom(EXPECTED))? {
             Written::Text(text) => UnixMs::parse(&text).map(Some).ok_or_else(|| D::Error::custom(EXPECTED)),
             Written::Seconds(seconds) => Ok(Some(UnixMs(seconds.saturating_mul(1000)))),
@@ -156,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_code_counts_from_its_start_until_its_expiry_while_uses_are_left() {
-        let mut spring = code(r#"{"affiliate":"alice","starts_at":10,"expires_at":"1970-01-01T00:00:20Z","max_uses":2}"#);
+        let mut spring =
+            code(r#"{"affiliate":"alice","starts_at":10,"expires_at":"1970-01-01T00:00:20Z","max_uses":2}"#);
         for (seconds, expected) in
             [(9, Validity::NotStarted), (10, Validity::Valid), (19, Validity::Valid), (20, Validity::Expired)]
         {
@@ -175,8 +179,12 @@ mod tests {
 
     #[test]
     fn a_fault_names_what_is_wrong() {
-        let fault = Code::from_json(r#"{"affiliate":"alice","expires_at":"soon"}"#).expect_err("no moment").to_string();
+        let fault = Code::from_json(r#"{"affiliate":"alice","expires_at":"soon"}"#)
+            .expect_err("no moment")
+            .to_string();
         assert!(fault.contains("RFC 3339"), "{fault}");
-        assert!(Code::from_json(r#"{"discount":{}}"#).expect_err("nobody's").to_string().contains("affiliate"));
+        assert!(
+            Code::from_json(r#"{"discount":{}}"#).expect_err("nobody's").to_string().contains("affiliate")
+        );
     }
 }

@@ -128,7 +128,9 @@ mod tests {
 
     #[test]
     fn grammars_are_kept_also_when_read_from_json() {
-        assert!(SiteName::new("shop-2").is_ok() && SiteName::new("Shop").is_err() && SiteName::new("").is_err());
+        assert!(
+            SiteName::new("shop-2").is_ok() && SiteName::new("Shop").is_err() && SiteName::new("").is_err()
+        );
         assert!(serde_json::from_str::<AffiliateCode>(r#""alice""#).is_ok());
         assert!(serde_json::from_str::<AffiliateCode>(r#""al ice""#).is_err());
     }

@@ -1,5 +1,10 @@
 //! The affiliate platform's client: wire types, signing, how each answer is classified.
 
+mod classify;
+mod client;
 mod contract;
+pub mod sign;
 
+pub use classify::{Verdict, classify};
+pub use client::{Client, ClientError, Settings};
 pub use contract::{CallError, Platform, Reply, TrackAnswer, TrackCall};

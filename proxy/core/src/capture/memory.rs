@@ -1,0 +1,146 @@
+//! What an edge remembers of clicks, in front of the store: bounded, and right without being complete.
+
+use crate::{Tools, Visitor};
+use hmac::{Hmac, KeyInit, Mac};
+use quick_cache::sync::Cache;
+use serde_json::{Map, Value};
+use sha2::Sha256;
+use std::{future::Future, sync::Arc, time::Duration};
+use usher_model::{AffiliateCode, Click, ClickId, Clock, Site, SiteName, UnixMs, VisitorKey, limits};
+use usher_store::Store;
+use usher_upstream::TrackAnswer;
+
+/// A click and what the platform said with it.
+#[derive(Clone, Debug)]
+pub(super) struct Remembered {
+    /// The id that the visitor's cookie holds.
+    pub(super) id: ClickId,
+    click: Option<Arc<Click>>,
+    /// The platform's answer without `cid`; empty when it gave none.
+    pub(super) rest: Arc<Map<String, Value>>,
+}
+
+impl Remembered {
+    /// An id whose click is not in our store.
+    pub(super) fn unknown(id: &ClickId) -> Self {
+        Self { id: id.clone(), click: None, rest: Arc::default() }
+    }
+
+    /// The click, where it is known.
+    pub(super) fn click(&self) -> Option<&Click> {
+        self.click.as_deref()
+    }
+
+    /// Whether it is known to be that affiliate's.
+    pub(super) fn is_of(&self, affiliate: &AffiliateCode) -> bool {
+        self.click().is_some_and(|click| click.affiliate == *affiliate)
+    }
+
+    /// The same click with the platform's newest answer.
+    pub(super) fn with(self, answer: &TrackAnswer) -> Self {
+        Self { rest: Arc::new(answer.rest.clone()), ..self }
+    }
+}
+
+type VisitorAndAffiliate = (SiteName, VisitorKey, AffiliateCode);
+
+/// Recent clicks by their id and by their visitor.
+pub(super) struct Memory {
+    by_id: Cache<(SiteName, ClickId), Remembered>,
+    by_visitor: Cache<VisitorAndAffiliate, (UnixMs, Remembered)>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Memory {
+    pub(super) fn new(tools: &Tools) -> Self {
+        Self {
+            by_id: Cache::new(limits::CLICKS_REMEMBERED),
+            by_visitor: Cache::new(limits::VISITORS_REMEMBERED),
+            store: Arc::clone(&tools.store),
+            clock: Arc::clone(&tools.clock),
+        }
+    }
+
+    /// Keeps a new click in mind.
+    pub(super) fn remember(&self, click: Click, rest: Map<String, Value>) -> Remembered {
+        let remembered =
+            Remembered { id: click.id.clone(), click: Some(Arc::new(click)), rest: Arc::new(rest) };
+        self.keep(&remembered);
+        remembered
+    }
+
+    /// The click of that id, from memory, else from the store within its budget.
+    pub(super) async fn click(&self, site: &Site, id: &ClickId) -> Option<Remembered> {
+        if let Some(known) = self.by_id.get(&(site.name.clone(), id.clone())) {
+            return Some(known);
+        }
+        let click = self.within_budget(self.store.click(&site.name, id)).await?;
+        Some(self.remember(click, Map::new()))
+    }
+
+    /// The newest click of that visitor that the store knows, if it is recent and of that affiliate.
+    pub(super) async fn stored_click_of_visitor(
+        &self,
+        site: &Site,
+        visitor: VisitorKey,
+        affiliate: &AffiliateCode,
+    ) -> Option<Remembered> {
+        let since = self.clock.now().plus(-limits::SAME_VISITOR_MS);
+        let click = self.within_budget(self.store.click_of_visitor(&site.name, visitor, since)).await?;
+        (click.affiliate == *affiliate).then(|| self.remember(click, Map::new()))
+    }
+
+    /// The visitor's recent click of that affiliate; else what `make` gives, made once however many ask at the moment.
+    pub(super) async fn once_for_visitor(
+        &self,
+        site: &Site,
+        visitor: VisitorKey,
+        affiliate: &AffiliateCode,
+        make: impl Future<Output = Option<Remembered>>,
+    ) -> Option<Remembered> {
+        let key = (site.name.clone(), visitor, affiliate.clone());
+        let now = self.clock.now();
+        let expired = |(at, _): &(UnixMs, Remembered)| now.since(*at) >= limits::SAME_VISITOR_MS;
+        if self.by_visitor.get(&key).is_some_and(|known| expired(&known)) {
+            self.by_visitor.remove(&key);
+        }
+        let once =
+            self.by_visitor.get_or_insert_async(&key, async { make.await.map(|made| (now, made)).ok_or(()) });
+        once.await.ok().map(|(_, remembered)| remembered)
+    }
+
+    fn keep(&self, remembered: &Remembered) {
+        if let Some(click) = remembered.click() {
+            self.by_id.insert((click.site.clone(), click.id.clone()), remembered.clone());
+        }
+    }
+
+    /// A read of the store on a visitor's time. Trouble means: not known.
+    async fn within_budget(
+        &self,
+        read: impl Future<Output = usher_store::Result<Option<Click>>>,
+    ) -> Option<Click> {
+        match tokio::time::timeout(Duration::from_millis(limits::STORE_READ_MS), read).await {
+            Ok(Ok(click)) => click,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a click was not looked up");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// Tells visitors without a cookie apart without keeping who they are.
+pub(super) fn visitor_key(key: &[u8; 32], site: &Site, visitor: &Visitor) -> VisitorKey {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key)
+        .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length (RFC 2104 section 2)"));
+    mac.update(site.name.as_str().as_bytes());
+    mac.update(&[0]);
+    mac.update(visitor.address.to_string().as_bytes());
+    mac.update(&[0]);
+    mac.update(visitor.user_agent.as_bytes());
+    let tag: [u8; 32] = mac.finalize().into_bytes().into();
+    VisitorKey(tag[..16].iter().fold(0, |key, byte| key << 8 | u128::from(*byte)))
+}

@@ -1,0 +1,384 @@
+//! Capture: a request becomes a click, or is seen to be none.
+
+mod bots;
+mod memory;
+mod recorder;
+mod request;
+
+use crate::{Refusal, Tools, Visitor};
+use memory::{Memory, Remembered};
+use recorder::Recorder;
+use request::{TrackRequest, cut};
+use serde_json::{Map, Value, json};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use usher_model::{
+    AffiliateCode, Answer, Attribution, Click, ClickId, Consent, Delivery, Job, Settlement, Site, Upstream,
+    limits,
+};
+use usher_store::PendingClick;
+use usher_upstream::{CallError, TrackAnswer, TrackCall};
+
+/// What came of a report.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tracked {
+    /// The unwrapped answer for the page: `{cid, data:{discount, affiliateCoupons}, …}`; `cid` is empty when there is none.
+    pub answer: Map<String, Value>,
+    /// Set the cookie `affonso_referral` to this.
+    pub cookie: Option<ClickId>,
+    /// Set the cookie `affonso_data` to this JSON.
+    pub data: Option<String>,
+}
+
+/// Turns requests into clicks.
+pub struct Capture {
+    tools: Tools,
+    memory: Memory,
+    recorder: Recorder,
+    late: TaskTracker,
+}
+
+impl Capture {
+    /// Starts the task that writes clicks; it ends when the `Capture` is gone and everything is written.
+    pub(crate) fn start(tools: Tools) -> (Self, JoinHandle<()>) {
+        let (recorder, writing) = Recorder::start(&tools);
+        (Self { memory: Memory::new(&tools), tools, recorder, late: TaskTracker::new() }, writing)
+    }
+
+    /// Waits until calls that went on behind their answers have ended.
+    pub(crate) async fn finish(&self) {
+        self.late.close();
+        self.late.wait().await;
+    }
+
+    /// A page's report (`POST /track`).
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] when the body is not a report. Trouble with the store or the platform is none of the page's:
+    /// it gets an answer all the same.
+    pub async fn track(&self, site: &Arc<Site>, body: &[u8], visitor: &Visitor) -> Result<Tracked, Refusal> {
+        let request = TrackRequest::read(site, body)?;
+        let user_agent =
+            if visitor.user_agent.is_empty() { &request.user_agent } else { &visitor.user_agent };
+        if visitor.signals.head || visitor.signals.prefetch || bots::is_bot(user_agent) {
+            return Ok(Tracked::nothing());
+        }
+        let consents = consents(site, request.consent, visitor);
+        let visit = Visit { site, visitor, consents, details: &request.details };
+        let earlier = match &request.earlier {
+            Some(id) => self.earlier(&visit, id).await,
+            None => None,
+        };
+        match (earlier, request.affiliate) {
+            (Some(known), affiliate) if affiliate.as_ref().is_none_or(|a| known.is_of(a)) => {
+                Ok(visit.tracked(&known))
+            }
+            (_, Some(affiliate)) => Ok(self.visit(&visit, &affiliate).await),
+            (_, None) => Ok(Tracked::nothing()),
+        }
+    }
+
+    /// A promo code of `affiliate` was applied by a visitor. No more than a click through their link, and no less.
+    pub(crate) async fn code_applied(
+        &self,
+        site: &Arc<Site>,
+        affiliate: &AffiliateCode,
+        visitor: &Visitor,
+    ) -> Tracked {
+        let consents = consents(site, None, visitor);
+        if !consents || visitor.signals.prefetch || visitor.signals.head || bots::is_bot(&visitor.user_agent)
+        {
+            return Tracked::nothing();
+        }
+        let visit = Visit { site, visitor, consents, details: &Map::new() };
+        match self.same_click(&visit, affiliate, true).await {
+            Some(known) => visit.tracked(&known),
+            None => self
+                .new_click(&visit, affiliate)
+                .await
+                .map_or_else(Tracked::nothing, |new| visit.tracked(&new)),
+        }
+    }
+
+    /// A visit through `affiliate`: the same click again, the first click kept, or a new one.
+    async fn visit(&self, visit: &Visit<'_>, affiliate: &AffiliateCode) -> Tracked {
+        if let Some(known) = self.same_click(visit, affiliate, false).await {
+            return visit.tracked(&known);
+        }
+        let Some(key) = visit.key(&self.tools) else {
+            let new = self.new_click(visit, affiliate).await;
+            return new.map_or_else(Tracked::nothing, |new| visit.tracked(&new));
+        };
+        // One visitor's requests at the same moment (a tag loaded twice, two tabs) wait for the first of them.
+        let once = self.memory.once_for_visitor(visit.site, key, affiliate, async {
+            match self.memory.stored_click_of_visitor(visit.site, key, affiliate).await {
+                Some(known) => Some(known),
+                None => self.new_click(visit, affiliate).await,
+            }
+        });
+        once.await.map_or_else(Tracked::nothing, |known| visit.tracked(&known))
+    }
+
+    /// The click that the visitor's cookie names, where it is the one that counts.
+    async fn same_click(
+        &self,
+        visit: &Visit<'_>,
+        affiliate: &AffiliateCode,
+        code: bool,
+    ) -> Option<Remembered> {
+        let cookie = visit.visitor.cookie.as_ref()?;
+        let keeps_first = visit.site.attribution == Attribution::FirstClick && !code;
+        match self.memory.click(visit.site, cookie).await {
+            Some(known) if known.is_of(affiliate) || keeps_first => Some(known),
+            // A cookie from before Usher, or one that the store cannot tell of right now.
+            None if keeps_first && !cookie.is_minted() => Some(Remembered::unknown(cookie)),
+            _ => None,
+        }
+    }
+
+    /// A click that the page brings along: handed over by another domain, or recorded before consent.
+    async fn earlier(&self, visit: &Visit<'_>, id: &ClickId) -> Option<Remembered> {
+        let cookie = visit.visitor.cookie.as_ref();
+        if visit.site.attribution == Attribution::FirstClick && cookie.is_some_and(|cookie| cookie != id) {
+            return None;
+        }
+        let known = self.memory.click(visit.site, id).await;
+        if known
+            .as_ref()
+            .is_some_and(|known| known.click().is_some_and(|click| click.upstream == Upstream::Pending))
+        {
+            return known; // the platform does not know it yet: there is nothing to upgrade there
+        }
+        let upstream = match known.as_ref().and_then(Remembered::click) {
+            Some(click) => click.upstream_id()?.clone(),
+            None if id.is_minted() => return None, // ours, but never written: somebody made it up
+            None => id.clone(),
+        };
+        if !visit.consents || (known.is_some() && cookie == Some(id)) {
+            return known;
+        }
+        let mut call = visit.call();
+        call.body.insert("upgradeClickId".to_owned(), upstream.as_str().into());
+        match tokio::time::timeout(
+            self.tools.click_budget,
+            self.tools.platform.track(call, self.tools.click_budget),
+        )
+        .await
+        {
+            Ok(Ok(answer)) if answer.cid.is_some() => {
+                Some(known.unwrap_or_else(|| Remembered::unknown(id)).with(&answer))
+            }
+            _ => known,
+        }
+    }
+
+    /// A click that was not there before: the platform's id within the budget, else one of our own. `None` when the
+    /// platform answers that it has no click for this affiliate.
+    async fn new_click(&self, visit: &Visit<'_>, affiliate: &AffiliateCode) -> Option<Remembered> {
+        let now = self.tools.clock.now();
+        let mut call = visit.call();
+        call.body.insert("trackingId".to_owned(), affiliate.as_str().into());
+        let platform = Arc::clone(&self.tools.platform);
+        let mut asked =
+            tokio::spawn(
+                async move { platform.track(call, Duration::from_millis(limits::TRACK_CALL_MS)).await },
+            );
+        let answered = tokio::time::timeout(self.tools.click_budget, &mut asked).await;
+        let mut click = Click {
+            id: ClickId::mint(now, self.tools.random.as_ref()),
+            site: visit.site.name.clone(),
+            affiliate: affiliate.clone(),
+            visitor: visit.key(&self.tools),
+            created_at: now,
+            upstream: Upstream::Pending,
+        };
+        match answered {
+            Ok(Ok(Ok(TrackAnswer { cid: Some(id), rest }))) => {
+                click = Click { id, upstream: Upstream::Same, ..click };
+                self.recorder.record(click.clone(), None);
+                Some(self.memory.remember(click, rest))
+            }
+            Ok(Ok(Ok(TrackAnswer { cid: None, .. }))) => None,
+            Ok(_) => {
+                let pending =
+                    PendingClick { body: visit.late_body(&click, self.address_at_rest(visit)), due_at: now };
+                self.recorder.record(click.clone(), Some(pending));
+                Some(self.memory.remember(click, Map::new()))
+            }
+            Err(_) => {
+                self.reconcile_late(visit, click.clone(), asked);
+                Some(self.memory.remember(click, Map::new()))
+            }
+        }
+    }
+
+    fn address_at_rest(&self, visit: &Visit<'_>) -> IpAddr {
+        let address = visit.visitor.address;
+        if self.tools.truncate_addresses { truncated(address) } else { address }
+    }
+
+    /// The visitor has an id of ours while the platform is still working on one. Its late answer says what it calls the
+    /// click; without one the outbox tells it again.
+    fn reconcile_late(
+        &self,
+        visit: &Visit<'_>,
+        click: Click,
+        asked: JoinHandle<Result<TrackAnswer, CallError>>,
+    ) {
+        let after_the_call = i64::try_from(limits::TRACK_CALL_MS + 1_000).unwrap_or(i64::MAX);
+        let body = visit.late_body(&click, self.address_at_rest(visit));
+        let pending = PendingClick { body: body.clone(), due_at: click.created_at.plus(after_the_call) };
+        let delivery = Delivery {
+            id: click.id.as_str().to_owned(),
+            site: click.site.clone(),
+            job: Job::Click,
+            body,
+            needs: None,
+            attempts: 0,
+            created_at: click.created_at,
+        };
+        let written = self.recorder.record(click, Some(pending));
+        let tools = self.tools.clone();
+        self.late.spawn(async move {
+            let answer = asked.await;
+            if written.await.is_err() {
+                return; // dropped, and said so
+            }
+            let now = tools.clock.now();
+            let settlement = match answer {
+                Ok(Ok(TrackAnswer { cid: Some(id), .. })) => Settlement::Delivered {
+                    answer: Answer { status: 200, body: String::new() },
+                    upstream_id: Some(id.as_str().to_owned()),
+                },
+                Ok(Ok(TrackAnswer { cid: None, .. })) => {
+                    Settlement::Dead { answer: None, error: "the platform has no click for this affiliate".to_owned() }
+                }
+                Ok(Err(error)) => Settlement::Retry { due_at: now, error: error.to_string() },
+                Err(ended) => Settlement::Retry { due_at: now, error: ended.to_string() },
+            };
+            // When this cannot be written either, the delivery is due by itself after the call's deadline.
+            if let Err(error) = tools.store.settle(&delivery, settlement, now).await {
+                tracing::warn!(click = delivery.id, %error, "a late click id was not written; the outbox will ask again");
+            }
+        });
+    }
+}
+
+/// Whether this visitor may be told apart and remembered.
+fn consents(site: &Site, said: Option<bool>, visitor: &Visitor) -> bool {
+    let opted_out = site.honour_gpc && visitor.signals.gpc;
+    let consents = match site.consent {
+        Consent::Granted => said != Some(false),
+        Consent::Required => said == Some(true),
+    };
+    consents && !opted_out
+}
+
+/// A visit under way.
+struct Visit<'a> {
+    site: &'a Arc<Site>,
+    visitor: &'a Visitor,
+    consents: bool,
+    details: &'a Map<String, Value>,
+}
+
+impl Visit<'_> {
+    fn key(&self, tools: &Tools) -> Option<usher_model::VisitorKey> {
+        self.consents.then(|| memory::visitor_key(&tools.visitor_key, self.site, self.visitor))
+    }
+
+    /// What the platform is told; without consent neither address nor user agent.
+    fn call(&self) -> TrackCall {
+        let mut body = self.details.clone();
+        body.insert("programId".to_owned(), self.site.program.as_str().into());
+        body.insert("hasConsent".to_owned(), self.consents.into());
+        let mut call = TrackCall { body, ..TrackCall::default() };
+        if self.consents {
+            let user_agent = cut(&self.visitor.user_agent, limits::USER_AGENT_BYTES);
+            call.body.insert("userAgent".to_owned(), user_agent.as_str().into());
+            call.user_agent = Some(user_agent);
+            call.address = Some(self.visitor.address);
+            call.referer.clone_from(&self.visitor.referer);
+            call.origin.clone_from(&self.visitor.origin);
+        }
+        call
+    }
+
+    /// What the platform is told of this click later, by `POST /clicks`. It rests on disk until then.
+    fn late_body(&self, click: &Click, address: IpAddr) -> String {
+        let mut body = late_click(self.site, click);
+        for field in [
+            "sub1",
+            "sub2",
+            "sub3",
+            "sub4",
+            "sub5",
+            "referrer",
+            "utmSource",
+            "utmMedium",
+            "utmCampaign",
+            "utmTerm",
+        ]
+        .into_iter()
+        .chain(["utmContent", "gclid", "fbclid", "msclkid", "ttclid"])
+        {
+            if let Some(value) = self.details.get(field) {
+                body.insert(field.to_owned(), value.clone());
+            }
+        }
+        if self.consents {
+            body.insert("ip".to_owned(), address.to_string().into());
+            body.insert(
+                "userAgent".to_owned(),
+                cut(&self.visitor.user_agent, limits::USER_AGENT_BYTES).into(),
+            );
+        }
+        Value::Object(body).to_string()
+    }
+
+    fn tracked(&self, known: &Remembered) -> Tracked {
+        let mut answer = known.rest.as_ref().clone();
+        answer.insert("cid".to_owned(), known.id.as_str().into());
+        let data = answer.entry("data").or_insert_with(|| json!({"discount": null, "affiliateCoupons": []}));
+        let offers = data["discount"].is_object()
+            || data["affiliateCoupons"].as_array().is_some_and(|all| !all.is_empty());
+        let data = (self.consents && offers).then(|| data.to_string());
+        Tracked { answer, cookie: self.consents.then(|| known.id.clone()), data }
+    }
+}
+
+/// The body of `POST /clicks` for a click that the platform has not seen.
+pub(crate) fn late_click(site: &Site, click: &Click) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("programId".to_owned(), site.program.as_str().into());
+    body.insert("trackingId".to_owned(), click.affiliate.as_str().into());
+    body.insert("createdAt".to_owned(), click.created_at.rfc3339().into());
+    body
+}
+
+impl Tracked {
+    /// No click, no cookie; the shape that pages expect.
+    fn nothing() -> Self {
+        let empty = json!({"cid": "", "data": {"discount": null, "affiliateCoupons": []}});
+        match empty {
+            Value::Object(answer) => Self { answer, cookie: None, data: None },
+            _ => Self::default(),
+        }
+    }
+}
+
+/// A visitor's address as it may rest on disk: the network it is in, /24 or /48.
+#[must_use]
+fn truncated(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            IpAddr::from([a, b, c, 0])
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            IpAddr::from([a, b, c, 0, 0, 0, 0, 0])
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What the unit tests share.
+
+use crate::{Signals, Visitor};
+use usher_model::{
+    Attribution, CodeOrClick, Consent, CookieDomain, Delivery, Job, Random, Site, SiteName, UnixMs,
+};
+
+/// Chance that repeats.
+pub(crate) struct Dice;
+
+impl Random for Dice {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0x5a);
+    }
+}
+
+pub(crate) fn site() -> Site {
+    Site {
+        name: SiteName::new("shop").expect("a name"),
+        hosts: vec!["shop.example".to_owned()],
+        program: "prog".to_owned(),
+        prefix: "/r".to_owned(),
+        names_secret: None,
+        parameters: referral::Parameters::default(),
+        cookie_days: 30,
+        cookie_domain: CookieDomain::Registrable,
+        attribution: Attribution::LastClick,
+        code_or_click: CodeOrClick::Code,
+        consent: Consent::Granted,
+        honour_gpc: true,
+        api_keys: Vec::new(),
+        signing_secrets: Vec::new(),
+    }
+}
+
+pub(crate) fn visitor() -> Visitor {
+    Visitor {
+        address: "192.0.2.7".parse().expect("an address"),
+        user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0".to_owned(),
+        referer: None,
+        origin: None,
+        cookie: None,
+        signals: Signals::default(),
+    }
+}
+
+pub(crate) fn delivery(job: Job) -> Delivery {
+    Delivery {
+        id: "conv_1".to_owned(),
+        site: site().name,
+        job,
+        body: "{}".to_owned(),
+        needs: None,
+        attempts: 0,
+        created_at: UnixMs(0),
+    }
+}
