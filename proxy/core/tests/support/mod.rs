@@ -1,0 +1,277 @@
+//! A world to test the jobs in: the real embedded store, a scripted platform, a clock that is set by hand.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use usher_core::{Core, Refusal, Signals, Tools, Visitor, capture::Tracked, codes::Resolved};
+use usher_model::{
+    Answer, Attribution, ClickId, Clock, Code, CodeOrClick, Consent, CookieDomain, Job, PromoCode, Random,
+    Site, SiteName, UnixMs,
+};
+use usher_store::Role;
+use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
+
+pub(crate) struct World {
+    pub(crate) core: Core,
+    pub(crate) site: Arc<Site>,
+    pub(crate) tools: Tools,
+    pub(crate) platform: Arc<Scripted>,
+    pub(crate) clock: Arc<HandClock>,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new(change: impl FnOnce(&mut Site)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut site = site();
+        change(&mut site);
+        let site = Arc::new(site);
+        let url = format!("sqlite:{}", folder.path().join("usher.db").display());
+        let store = usher_store::open(&url, &[site.name.clone()], Role::Service).await.expect("a store");
+        let (platform, clock) = (Arc::new(Scripted::default()), Arc::new(HandClock::default()));
+        let tools = Tools {
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            random: Arc::new(Counter::default()),
+            store,
+            platform: Arc::clone(&platform) as Arc<dyn Platform>,
+            click_budget: Duration::from_millis(150),
+            truncate_addresses: true,
+            visitor_key: [7; 32],
+        };
+        let core = Core::start(&tools, &[Arc::clone(&site)]).await;
+        Self { core, site, tools, platform, clock, _folder: folder }
+    }
+
+    pub(crate) fn visitor(&self) -> Visitor {
+        Visitor {
+            address: "192.0.2.7".parse().expect("an address"),
+            user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0".to_owned(),
+            referer: None,
+            origin: None,
+            cookie: None,
+            signals: Signals::default(),
+        }
+    }
+
+    pub(crate) fn visitor_with(&self, cookie: &ClickId) -> Visitor {
+        Visitor { cookie: Some(cookie.clone()), ..self.visitor() }
+    }
+
+    pub(crate) async fn track(&self, body: &str, visitor: &Visitor) -> Tracked {
+        self.core.capture.track(&self.site, body.as_bytes(), visitor).await.expect("a report")
+    }
+
+    pub(crate) async fn convert(&self, body: &str) -> Result<Answer, Refusal> {
+        self.core.conversions.convert(&self.site, body.as_bytes()).await
+    }
+
+    pub(crate) async fn resolve(&self, code: &str, visitor: &Visitor) -> Result<Resolved, Refusal> {
+        self.core.codes.resolve(&self.site, code, visitor, &self.core.capture).await
+    }
+
+    pub(crate) async fn put_code(&self, code: &str, json: &str) {
+        let folded = PromoCode::fold(code).expect("a code");
+        let value = Code::from_json(json).expect("a value");
+        self.tools.store.put_codes(&self.site.name, vec![(folded.clone(), value)]).await.expect("written");
+        eventually("the code is seen", || async { self.core.codes.find(&self.site, &folded).is_some() })
+            .await;
+    }
+
+    pub(crate) async fn knows(&self, id: &ClickId) -> bool {
+        self.tools.store.click(&self.site.name, id).await.expect("read").is_some()
+    }
+
+    pub(crate) async fn upstream_id(&self, id: &ClickId) -> Option<ClickId> {
+        self.tools.store.click(&self.site.name, id).await.expect("read")?.upstream_id().cloned()
+    }
+}
+
+/// Waits until `fact` holds; fails after ten seconds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut fact: impl FnMut() -> F) {
+    let patience = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !fact().await {
+        assert!(tokio::time::Instant::now() < patience, "not within ten seconds: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Mood {
+    #[default]
+    Well,
+    Down,
+    Rubbish,
+    Slow(Duration),
+    NoSuchAffiliate,
+    CommitsAndDrops,
+    KeyRefused,
+    Refuses,
+}
+
+#[derive(Default)]
+struct Seen {
+    mood: Mood,
+    tracks: Vec<TrackCall>,
+    delivered: Vec<(Job, Value)>,
+}
+
+/// A platform that does as it is told.
+#[derive(Default)]
+pub(crate) struct Scripted {
+    seen: Mutex<Seen>,
+    ids: AtomicU64,
+}
+
+impl Scripted {
+    pub(crate) fn set(&self, mood: Mood) {
+        self.seen.lock().expect("whole").mood = mood;
+    }
+
+    /// Affiliates of clicks that came live.
+    pub(crate) fn clicks(&self) -> Vec<String> {
+        let seen = self.seen.lock().expect("whole");
+        seen.tracks
+            .iter()
+            .filter_map(|call| Some(call.body.get("trackingId")?.as_str()?.to_owned()))
+            .collect()
+    }
+
+    /// Affiliates of clicks that were told later.
+    pub(crate) fn created(&self) -> Vec<String> {
+        self.bodies(Job::Click)
+            .iter()
+            .map(|body| body["trackingId"].as_str().expect("a code").to_owned())
+            .collect()
+    }
+
+    pub(crate) fn sales(&self) -> Vec<Value> {
+        self.bodies(Job::Conversion)
+    }
+
+    pub(crate) fn leads(&self) -> Vec<String> {
+        self.bodies(Job::Signup)
+            .iter()
+            .map(|body| body["click_id"].as_str().expect("an id").to_owned())
+            .collect()
+    }
+
+    pub(crate) fn last_track(&self) -> TrackCall {
+        self.seen.lock().expect("whole").tracks.last().expect("a call").clone()
+    }
+
+    fn bodies(&self, job: Job) -> Vec<Value> {
+        let seen = self.seen.lock().expect("whole");
+        seen.delivered.iter().filter(|(kind, _)| *kind == job).map(|(_, body)| body.clone()).collect()
+    }
+
+    fn mood(&self) -> Mood {
+        self.seen.lock().expect("whole").mood
+    }
+
+    fn id(&self, kind: &str) -> String {
+        format!("{kind}{}", self.ids.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[async_trait]
+impl Platform for Scripted {
+    async fn track(&self, call: TrackCall, deadline: Duration) -> Result<TrackAnswer, CallError> {
+        let mood = self.mood();
+        match mood {
+            Mood::Down => return Err(CallError::Unreachable("down".to_owned())),
+            Mood::Rubbish => return Err(CallError::Rubbish("rubbish".to_owned())),
+            Mood::Slow(by) => tokio::time::sleep(by.min(deadline)).await,
+            Mood::NoSuchAffiliate => return Ok(TrackAnswer::default()),
+            _ => {}
+        }
+        let upgraded = call.body.get("upgradeClickId").and_then(Value::as_str).map(str::to_owned);
+        self.seen.lock().expect("whole").tracks.push(call);
+        let cid = match upgraded {
+            Some(id) if id.starts_with("refused") => return Ok(TrackAnswer::default()),
+            Some(id) => id,
+            None => self.id("cid"),
+        };
+        Ok(TrackAnswer { cid: ClickId::new(cid).ok(), rest: Map::new() })
+    }
+
+    async fn deliver(&self, job: Job, body: &str, _deadline: Duration) -> Result<Reply, CallError> {
+        let reply =
+            |status, body: Value, id| Reply { status, body: body.to_string(), id, ..Reply::default() };
+        let error = || json!({"success": false, "error": {"code": "X", "message": "no"}});
+        match self.mood() {
+            Mood::Down => return Err(CallError::Unreachable("down".to_owned())),
+            Mood::Rubbish => return Ok(reply(200, json!("<html>"), None)),
+            Mood::KeyRefused => return Ok(reply(401, error(), None)),
+            Mood::Refuses => return Ok(reply(422, error(), None)),
+            _ => {}
+        }
+        let parsed = serde_json::from_str(body).expect("JSON");
+        self.seen.lock().expect("whole").delivered.push((job, parsed));
+        if matches!(self.mood(), Mood::CommitsAndDrops) {
+            return Err(CallError::Unreachable("dropped".to_owned()));
+        }
+        let id = self.id(job.word());
+        Ok(reply(201, json!({"success": true, "data": {"id": id}}), Some(id)))
+    }
+}
+
+/// A clock that is set by hand.
+pub(crate) struct HandClock(AtomicI64);
+
+impl Default for HandClock {
+    fn default() -> Self {
+        Self(AtomicI64::new(1_700_000_000_000))
+    }
+}
+
+impl HandClock {
+    pub(crate) fn pass_ms(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> UnixMs {
+        // A retry that is due a moment later comes due by itself: each look at this clock lets a little time pass.
+        UnixMs(self.0.fetch_add(20, Ordering::Relaxed))
+    }
+}
+
+/// Bytes that never repeat.
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl Random for Counter {
+    fn fill(&self, bytes: &mut [u8]) {
+        let next = self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        for (n, byte) in bytes.iter_mut().enumerate() {
+            *byte = next[n % next.len()];
+        }
+    }
+}
+
+fn site() -> Site {
+    Site {
+        name: SiteName::new("shop").expect("a name"),
+        hosts: vec!["shop.example".to_owned()],
+        program: "prog".to_owned(),
+        prefix: "/r".to_owned(),
+        names_secret: None,
+        parameters: referral::Parameters::default(),
+        cookie_days: 30,
+        cookie_domain: CookieDomain::Registrable,
+        attribution: Attribution::LastClick,
+        code_or_click: CodeOrClick::Code,
+        consent: Consent::Granted,
+        honour_gpc: true,
+        api_keys: Vec::new(),
+        signing_secrets: Vec::new(),
+    }
+}
