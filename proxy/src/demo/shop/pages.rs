@@ -90,7 +90,7 @@ impl Frame<'_> {
 <dl class="facts" data-order="{id}"><dt>Order</dt><dd id="order-id">{id}</dd><dt>Paid</dt><dd id="order-total">{total}</dd>
 <dt>Click</dt><dd id="order-referral">{referral}</dd><dt>Promo code</dt><dd id="order-code">{code}</dd>
 <dt>Conversion</dt><dd><span id="conversion-status" class="badge" data-status="{status}">{status}</span></dd></dl>
-<p>The platform's page lists it with this amount.</p><p><a class="button" href="/">Back to the shop</a></p></section>"#
+<p>The platform's page lists it with this amount, at once or as soon as the platform is well.</p><p><a class="button" href="/">Back to the shop</a></p></section>"#
             ),
         )
     }
