@@ -72,7 +72,12 @@ fn naive_decode(s: &str) -> String {
         let hex = bytes.get(i + 1..i + 3).filter(|h| h.iter().all(u8::is_ascii_hexdigit));
         match (bytes[i], hex) {
             (b'%', Some(hex)) => {
-                out.push(u8::from_str_radix(std::str::from_utf8(hex).unwrap(), 16).unwrap());
+                out.push(
+                    (hex[0] as char)
+                        .to_digit(16)
+                        .zip((hex[1] as char).to_digit(16))
+                        .map_or(0, |(h, l)| (h * 16 + l) as u8),
+                );
                 i += 3;
             }
             (other, _) => {

@@ -1,5 +1,7 @@
 //! What developers run. `cargo xtask help` lists it.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod snippet;
@@ -14,12 +16,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build what pages load (JavaScript, WebAssembly, types) into snippet/dist
+    /// Build what pages load (JavaScript, WebAssembly) into snippet/dist
     Snippet(snippet::Options),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
         Command::Snippet(options) => snippet::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(if error.is::<snippet::NoCompiler>() { 3 } else { 1 })
+        }
     }
 }

@@ -1,0 +1,115 @@
+// A stand-in for a page: as much of a browser as the snippet touches, with a hand on everything.
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import vm from "node:vm";
+
+/** The folder of built files under test. */
+export const dist = process.env.SNIPPET_DIST
+  ? pathToFileURL(process.env.SNIPPET_DIST + "/")
+  : new URL("../dist/", import.meta.url);
+
+const site = JSON.stringify(["t", "s", "c", "b", "w.js", "atp,via,partner.id"]);
+const script = new vm.Script(readFileSync(new URL("pixel.js", dist), "utf8").replace("__SITE__", site));
+
+/** Lets everything run that is ready to. */
+export const settle = async () => {
+  for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+};
+
+/** A script element. */
+export const tag = (attributes = {}, src = "https://shop.example/r/pixel.js") => ({
+  src,
+  nonce: attributes.nonce || "",
+  dataset: { affonso: attributes["data-affonso"] },
+  getAttribute: (name) => attributes[name] ?? null,
+});
+
+export const ours = (more = {}, src) => tag({ "data-affonso": "prog1", "data-cookie_duration": "30", ...more }, src);
+
+/**
+ * A page. `answer(request)` gives what the edge says: an object (JSON, 200), a number (a status) or undefined (no network).
+ * What the snippet did stands in `requests`, `workers`, `timers`, `events`.
+ */
+export const page = ({
+  url = "https://shop.example/",
+  cookie = "",
+  script: current = ours(),
+  found = null,
+  policy = false,
+  state = "complete",
+  answer = () => ({ cid: "clk1", data: null }),
+  change = () => {},
+} = {}) => {
+  const requests = [];
+  const workers = [];
+  const timers = [];
+  const events = [];
+  const window = new EventTarget();
+  const target = new EventTarget();
+  const location = new URL(url);
+
+  const listens = (to) => ({
+    addEventListener: to.addEventListener.bind(to),
+    dispatchEvent: to.dispatchEvent.bind(to),
+  });
+  const document = {
+    ...listens(target),
+    currentScript: current,
+    cookie,
+    referrer: "https://blog.example/",
+    baseURI: url,
+    readyState: state,
+    querySelector: (selector) => (selector === "script[data-affonso]" ? found : policy ? {} : null),
+  };
+  const scope = vm.createContext({
+    ...listens(window),
+    document,
+    location,
+    history: { state: { kept: 1 }, replaceState: (state, _, to) => (events.push(["replace", state, "" + to]), (location.href = "" + to)) },
+    fetch: async (to, options = {}) => {
+      const request = { to, method: options.method || "GET", body: options.body && JSON.parse(options.body), options };
+      requests.push(request);
+      const said = await answer(request);
+      if (said === undefined) throw new TypeError("Failed to fetch");
+      return typeof said === "number" ? new Response(said === 204 ? null : "{}", { status: said }) : Response.json(said);
+    },
+    Worker: class {
+      constructor(src) {
+        Object.assign(this, { src, sent: [], stopped: false });
+        workers.push(this);
+      }
+      postMessage(message) {
+        this.sent.push([...message]);
+      }
+      terminate() {
+        this.stopped = true;
+      }
+    },
+    setTimeout: (run, ms = 0, ...with_) => timers.push({ ms, run: () => run(...with_) }),
+    CustomEvent,
+    URL,
+  });
+  scope.window = scope;
+  window.addEventListener("affonso_referral_ready", (event) => events.push(["ready", event.detail]));
+  change(scope);
+
+  return {
+    scope,
+    document,
+    requests,
+    workers,
+    timers,
+    events,
+    /** Runs the snippet in the page, as its tag does. */
+    load: async () => {
+      script.runInContext(scope);
+      await settle();
+    },
+    fire: async (name, on = window) => {
+      on.dispatchEvent(new Event(name));
+      await settle();
+    },
+    documentEvents: target,
+    bodies: () => requests.map((request) => request.body),
+  };
+};

@@ -1,0 +1,366 @@
+// What the snippet does in a page, on the built file.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ours, page, settle, tag } from "./page.mjs";
+
+const landing = "https://shop.example/sale?via=alice#top";
+const asItIs = { programId: "prog1", referrer: "https://blog.example/", cookieDuration: 30, url: landing };
+
+test("a page without a referral asks nobody and loads nothing", async () => {
+  for (const url of ["https://shop.example/", "https://shop.example/?q=via&xvia=1#/a", "https://shop.example/?utm_source=x&sub1=y"]) {
+    const p = page({ url });
+    await p.load();
+    assert.deepEqual([p.requests, p.workers, p.events, p.timers], [[], [], [], []], url);
+    assert.equal(p.scope.affonso_referral, undefined);
+    assert.equal(p.scope.Affonso.getReferralId(), null);
+    assert.equal(p.scope.Affonso.getDiscount(), null);
+    assert.equal(p.scope.Affonso.getAffiliateCoupons().length, 0);
+    assert.equal(p.scope.Affonso.isConsentRequired(), false);
+    assert.equal(await p.scope.affonsoConsentGranted(), true);
+    assert.equal(await p.scope.Affonso.signup("a@b.example"), false, "a lead needs a referral");
+    assert.deepEqual(p.requests, []);
+  }
+});
+
+test("an address with a referral is read by the worker and recorded", async () => {
+  const data = { discount: { amount: 10, promoCode: "A10" }, affiliateCoupons: [{ code: "A10" }] };
+  const p = page({ url: landing, answer: () => ({ cid: "clk1", data }) });
+  await p.load();
+  const [worker] = p.workers;
+  assert.equal(worker.src, "https://shop.example/r/w.js");
+  assert.deepEqual(worker.sent, [[landing, "atp,via,partner.id"]]);
+  assert.deepEqual(p.requests, [], "nothing is sent before the worker answers");
+
+  worker.onmessage({ data: { trackingId: "alice", sub1: "x" } });
+  await settle();
+  assert.ok(worker.stopped);
+  const [request] = p.requests;
+  assert.equal(request.to, "https://shop.example/r/t");
+  assert.equal(request.method, "POST");
+  assert.equal(request.options.keepalive, true);
+  assert.equal(request.options.credentials, "same-origin");
+  assert.equal(request.options.headers["content-type"], "application/json");
+  const { url: _, ...rest } = asItIs;
+  assert.deepEqual(request.body, { ...rest, trackingId: "alice", sub1: "x" });
+  assert.equal(p.scope.affonso_referral, "clk1");
+  assert.deepEqual(p.events, [["ready", "clk1"]]);
+  assert.equal(p.scope.Affonso.getReferralId(), "clk1");
+  assert.deepEqual(p.scope.Affonso.getDiscount(), data.discount);
+  assert.deepEqual(p.scope.Affonso.getAffiliateCoupons(), data.affiliateCoupons);
+
+  p.timers.forEach((timer) => timer.run());
+  await p.fire("pagehide");
+  assert.equal(p.requests.length, 1, "a late timer records nothing twice");
+});
+
+test("addresses that can hold a referral", async () => {
+  for (const at of ["?via=a", "?x=1&atp=a", "#via=a", "#/p?via=a", "?affonso_id=c1", "?%76ia=a", "?partner.id=a", "?via=a%"]) {
+    const p = page({ url: "https://shop.example/" + at });
+    await p.load();
+    assert.equal(p.workers.length, 1, at);
+  }
+});
+
+test("a worker that finds no referral leaves no trace", async () => {
+  const p = page({ url: landing });
+  await p.load();
+  p.workers[0].onmessage({ data: null });
+  await settle();
+  assert.deepEqual(p.requests, []);
+});
+
+const fallbacks = {
+  "cannot read it here": (p) => p.workers[0].onmessage({ data: 0 }),
+  "fails": (p) => {
+    const event = new Event("error", { cancelable: true });
+    p.workers[0].onerror(event);
+    assert.ok(event.defaultPrevented, "no console error");
+  },
+  "takes a second": (p) => p.timers.filter((timer) => timer.ms === 1000).forEach((timer) => timer.run()),
+  "is still at it when the page goes": (p) => p.fire("pagehide"),
+};
+for (const [what, act] of Object.entries(fallbacks)) {
+  test(`the address is sent as it is when the worker ${what}`, async () => {
+    const p = page({ url: landing });
+    await p.load();
+    await act(p);
+    await settle();
+    assert.deepEqual(p.bodies(), [asItIs]);
+    assert.equal(p.scope.affonso_referral, "clk1");
+  });
+}
+
+const careful = {
+  "our tag has a nonce": { script: ours({ nonce: "n" }) },
+  "a script has a nonce, or there is a policy in a meta": { policy: true },
+  "our file comes from another host": { script: ours({}, "https://go.shop.example/r/pixel.js") },
+  "workers cannot be made": { change: (scope) => (scope.Worker = undefined) },
+  "making one throws": { change: (scope) => (scope.Worker = class { constructor() { throw new Error("SecurityError"); } }) },
+};
+for (const [what, options] of Object.entries(careful)) {
+  test(`no worker where ${what}`, async () => {
+    const p = page({ url: landing, ...options });
+    await p.load();
+    assert.deepEqual(p.workers, []);
+    assert.deepEqual(p.bodies(), [asItIs]);
+    assert.equal(p.scope.affonso_referral, "clk1");
+  });
+}
+
+test("on another host of the site credentials are asked for", async () => {
+  const p = page({ url: landing, script: ours({}, "https://go.shop.example/r/pixel.js") });
+  await p.load();
+  assert.equal(p.requests[0].to, "https://go.shop.example/r/t");
+  assert.equal(p.requests[0].options.credentials, "include");
+});
+
+test("a huge address is cut", async () => {
+  const p = page({ url: landing + "x".repeat(100_000), policy: true });
+  await p.load();
+  assert.equal(p.bodies()[0].url.length, 8000);
+});
+
+test("our tag and base", async () => {
+  const at = "https://shop.example";
+  for (const [what, script, found, to] of [
+    ["plain", ours(), null, at + "/r/t"],
+    ["query", ours({}, at + "/r/pixel.js?v=2"), null, at + "/r/t"],
+    ["deep alias", ours({}, at + "/r/js/pixel.min.js"), null, at + "/r/t"],
+    ["a prefix called js", ours({}, at + "/js/pixel.js"), null, at + "/js/t"],
+    ["neutral", ours({}, at + "/n1/k3f9x2.js"), null, at + "/n1/t"],
+    ["deep prefix", ours({}, at + "/a/b/pixel.js"), null, at + "/a/b/t"],
+    ["api base", ours({ "data-api-base": "/r" }, at + "/assets/bundle.js"), null, at + "/r/t"],
+    ["api base with a slash", ours({ "data-api-base": "/r/" }), null, at + "/r/t"],
+    ["whole api base", ours({ "data-api-base": "https://go.shop.example/x" }), null, "https://go.shop.example/x/t"],
+    ["module", null, ours(), at + "/r/t"],
+    ["bundled into another script", tag({}, at + "/assets/app.js"), ours(), at + "/r/t"],
+    ["no program", tag(), null, at + "/r/t"],
+  ]) {
+    const p = page({ url: landing, script, found, policy: true });
+    await p.load();
+    assert.deepEqual(p.requests.map((request) => request.to), [to], what);
+  }
+});
+
+test("attributes that make no sense are left out", async () => {
+  for (const days of ["", "x", "-1", "1e3", "30.5", "99999"]) {
+    const p = page({ url: landing, script: ours({ "data-cookie_duration": days }), policy: true });
+    await p.load();
+    assert.equal("cookieDuration" in p.bodies()[0], false, days);
+  }
+});
+
+test("an earlier visit's cookie is known at once and told once", async () => {
+  const data = encodeURIComponent(JSON.stringify({ discount: { amount: 5 }, affiliateCoupons: [] }));
+  const p = page({ cookie: `a=b; affonso_referral=clk%2D0; affonso_data=${data}`, state: "loading" });
+  await p.load();
+  assert.equal(p.scope.affonso_referral, "clk-0");
+  assert.deepEqual(p.events, [], "listeners may come later in the page");
+  await p.fire("DOMContentLoaded", p.documentEvents);
+  assert.deepEqual(p.events, [["ready", "clk-0"]]);
+  assert.deepEqual({ ...p.scope.Affonso.getDiscount() }, { amount: 5 });
+
+  const late = page({ cookie: "affonso_referral=clk0" });
+  await late.load();
+  assert.deepEqual(late.events, []);
+  late.timers.forEach((timer) => timer.run());
+  assert.deepEqual(late.events, [["ready", "clk0"]]);
+});
+
+test("the event comes once for an id, again for another", async () => {
+  for (const [cid, told] of [["clk0", ["clk0"]], ["clk2", ["clk2"]]]) {
+    const p = page({ url: landing, cookie: "affonso_referral=clk0", policy: true, answer: () => ({ cid }) });
+    await p.load();
+    p.timers.forEach((timer) => timer.run());
+    assert.deepEqual(p.events.map(([, id]) => id), told);
+  }
+  const first = page({ url: landing, cookie: "affonso_referral=clk0", answer: () => ({ cid: "clk2" }) });
+  await first.load();
+  first.timers.filter((timer) => timer.ms === 0).forEach((timer) => timer.run());
+  first.workers[0].onmessage({ data: 0 });
+  await settle();
+  assert.deepEqual(first.events.map(([, id]) => id), ["clk0", "clk2"]);
+});
+
+test("an empty id sets nothing", async () => {
+  const p = page({ url: landing, policy: true, answer: () => ({ cid: "", data: null }) });
+  await p.load();
+  assert.equal("affonso_referral" in p.scope, false);
+  assert.deepEqual(p.events, []);
+});
+
+test("loaded twice is loaded once", async () => {
+  const p = page({ url: landing, policy: true });
+  await p.load();
+  const { Affonso } = p.scope;
+  await p.load();
+  assert.equal(p.requests.length, 1);
+  assert.equal(p.scope.Affonso, Affonso);
+});
+
+test("an edge out of reach is tried once more when the network is back", async () => {
+  for (const event of ["online", "pageshow"]) {
+    let up = false;
+    const p = page({ url: landing, policy: true, answer: () => (up ? { cid: "clk1" } : event === "online" ? undefined : 503) });
+    await p.load();
+    assert.equal(p.requests.length, 1);
+    up = true;
+    await p.fire(event);
+    assert.equal(p.scope.affonso_referral, "clk1");
+    await p.fire("online");
+    await p.fire("pageshow");
+    assert.equal(p.requests.length, 2);
+  }
+  const down = page({ url: landing, policy: true, answer: () => undefined });
+  await down.load();
+  for (let i = 0; i < 3; i++) await down.fire("online");
+  assert.equal(down.requests.length, 2, "once");
+});
+
+test("a route change with a referral is recorded, and no address twice", async () => {
+  const p = page({ policy: true });
+  await p.load();
+  p.scope.location.href = "https://shop.example/#/cart?via=bob";
+  await p.fire("popstate");
+  await p.fire("popstate");
+  assert.deepEqual(p.bodies().map((body) => body.url), ["https://shop.example/#/cart?via=bob"]);
+});
+
+test("a prerendered page counts when it is shown", async () => {
+  const p = page({ url: landing, policy: true });
+  p.document.prerendering = true;
+  await p.load();
+  assert.deepEqual(p.requests, []);
+  await p.fire("prerenderingchange", p.documentEvents);
+  assert.equal(p.requests.length, 1);
+});
+
+test("signup, bind and codes", async () => {
+  const p = page({
+    url: landing,
+    policy: true,
+    answer: ({ to }) =>
+      to.endsWith("/s") ? 201 : to.endsWith("/b") ? 204 : to.endsWith("/c/sav%2Fe%20") ? { code: "SAV/E", valid: true, cid: "clk9", discount: { amount: 7 } } : to.includes("/c/") ? 404 : { cid: "clk1" },
+    change: (scope) => (scope.Response = Response),
+  });
+  p.load();
+  const { Affonso } = p.scope;
+  assert.equal(await Affonso.signup("a@b.example"), true, "waits for the click");
+  assert.equal(await Affonso.signup({ email: "a@b.example", externalUserId: "u1", name: "A" }), true);
+  assert.equal(await Affonso.bind(1001), true);
+  assert.deepEqual(p.bodies().slice(1), [
+    { programId: "prog1", click_id: "clk1", email: "a@b.example" },
+    { programId: "prog1", click_id: "clk1", email: "a@b.example", external_user_id: "u1", name: "A" },
+    { programId: "prog1", click_id: "clk1", order_id: "1001" },
+  ]);
+  assert.equal((await Affonso.applyCode("nope")).valid, false);
+  assert.equal(p.scope.affonso_referral, "clk1");
+  const answer = await Affonso.applyCode("sav/e ");
+  assert.deepEqual([answer.valid, answer.code], [true, "SAV/E"]);
+  assert.equal(p.scope.affonso_referral, "clk9");
+  assert.deepEqual(Affonso.getDiscount(), { amount: 7 });
+  assert.deepEqual(p.events, [["ready", "clk1"], ["ready", "clk9"]]);
+});
+
+test("before consent the click is bare, and travels in the address", async () => {
+  const script = ours({ "data-requires-consent": "true" });
+  const p = page({ url: "https://shop.example/sale?via=alice&a=b%20c#top", script, policy: true });
+  await p.load();
+  assert.equal(p.scope.Affonso.isConsentRequired(), true);
+  assert.equal(p.bodies()[0].hasConsent, false);
+  assert.equal(p.document.cookie, "");
+  assert.equal(p.scope.Affonso.getReferralId(), "clk1");
+  const carried = "https://shop.example/sale?via=alice&a=b%20c&affonso_id=clk1#top";
+  const [replaced] = p.events.filter(([kind]) => kind === "replace");
+  assert.deepEqual(replaced, ["replace", { kept: 1 }, carried]);
+
+  const granted = p.scope.affonsoConsentGranted();
+  assert.equal(await granted, true);
+  assert.equal(await p.scope.affonsoConsentGranted(), true);
+  assert.equal(p.requests.length, 2, "idempotent");
+  const { hasConsent, upgradeClickId, url } = p.bodies()[1];
+  assert.deepEqual([hasConsent, upgradeClickId, url], [true, "clk1", "https://shop.example/sale?via=alice&a=b%20c#top"]);
+  await p.fire("popstate");
+  assert.equal(p.requests.length, 2);
+});
+
+test("consent while the click is under way waits for it", async () => {
+  const p = page({ url: landing, script: ours({ "data-requires-consent": "true" }) });
+  await p.load();
+  const granted = p.scope.affonsoConsentGranted();
+  await settle();
+  p.workers[0].onmessage({ data: { trackingId: "alice" } });
+  assert.equal(await granted, true);
+  assert.deepEqual(p.bodies().map((body) => [body.hasConsent, body.upgradeClickId, body.trackingId]), [
+    [false, undefined, "alice"],
+    [true, "clk1", "alice"],
+  ]);
+});
+
+test("consent without a referral asks nobody; a failed one can be given again", async () => {
+  const script = ours({ "data-requires-consent": "true" });
+  const none = page({ script });
+  await none.load();
+  assert.equal(await none.scope.affonsoConsentGranted(), true);
+  assert.deepEqual(none.requests, []);
+
+  let up = true;
+  const p = page({ url: landing, script, policy: true, answer: () => (up ? { cid: "clk1" } : undefined) });
+  await p.load();
+  up = false;
+  assert.equal(await p.scope.affonsoConsentGranted(), false);
+  up = true;
+  assert.equal(await p.scope.affonsoConsentGranted(), true);
+  assert.equal(p.bodies().at(-1).upgradeClickId, "clk1");
+});
+
+const deny = () => {
+  throw new Error("SecurityError");
+};
+const hostile = {
+  "cookies are forbidden": (scope) => Object.defineProperty(scope.document, "cookie", { get: deny, set: deny }),
+  "the cookie is broken": (scope) => (scope.document.cookie = "affonso_referral=%E0%A4%A; affonso_data=%7B"),
+  "there is no fetch": (scope) => delete scope.fetch,
+  "fetch throws": (scope) => (scope.fetch = deny),
+  "the answer is not JSON": (scope) => (scope.fetch = async () => new Response("<html>")),
+  "the answer is null": (scope) => (scope.fetch = async () => Response.json(null)),
+  "the answer is a number": (scope) => (scope.fetch = async () => Response.json({ cid: { x: 1 }, data: 7 })),
+  "history throws": (scope) => (scope.history.replaceState = deny),
+  "there is no history": (scope) => delete scope.history,
+  "events cannot be made": (scope) => delete scope.CustomEvent,
+  "nothing can be listened to": (scope) => (scope.addEventListener = deny),
+  "the document cannot be searched": (scope) => (scope.document.querySelector = deny),
+  "URL is broken": (scope) => (scope.URL = deny),
+  "there is no document": (scope) => delete scope.document,
+  "the address cannot be read": (scope) => Object.defineProperty(scope, "location", { get: deny }),
+  "our name is taken": (scope) => Object.defineProperty(scope, "Affonso", { value: Object.freeze({}), writable: false }),
+  "the id cannot be set": (scope) => Object.defineProperty(scope, "affonso_referral", { set: deny }),
+  "there are no timers": (scope) => delete scope.setTimeout,
+};
+for (const [what, change] of Object.entries(hostile)) {
+  test(`nothing is thrown where ${what}`, async () => {
+    for (const consent of ["false", "true"]) {
+      const p = page({ url: landing, cookie: "affonso_referral=c0", script: ours({ "data-requires-consent": consent }), change });
+      await p.load();
+      p.workers.forEach((worker) => worker.onmessage({ data: 0 }));
+      await settle();
+      const { Affonso, affonsoConsentGranted } = p.scope;
+      if (Affonso?.applyCode) {
+        Affonso.getReferralId();
+        Affonso.getDiscount();
+        Affonso.getAffiliateCoupons();
+        await Affonso.signup();
+        await Affonso.signup(null);
+        await Affonso.applyCode("\ud800");
+        await Affonso.applyCode(Symbol("x"));
+        await Affonso.bind(Symbol("x"));
+        const granted = affonsoConsentGranted();
+        await settle();
+        p.workers.forEach((worker) => worker.onmessage({ data: 0 }));
+        await granted;
+      }
+      await p.fire("pagehide");
+      await p.fire("online");
+    }
+  });
+}

@@ -1,0 +1,53 @@
+import { parameters, workerName } from "./site";
+import { base, isSameOrigin, tag } from "./tag";
+
+/** Fields of `/track`; `url` stands for all that an address can hold. */
+export type Fields = Record<string, string>;
+
+/** Longer addresses do not fit into what the edge takes. */
+const MAX_URL_CHARS = 8000;
+/** How long the worker may take before the address is sent as it is. */
+const WORKER_MS = 1000;
+
+const names = RegExp("[?&#](" + parameters.replace(/,/g, "|") + "|affonso_id)=");
+
+/** Whether the address can hold a referral. `unescape` never throws, and names may be percent-encoded. */
+export const canRefer = (): boolean => names.test(unescape(location.search + location.hash));
+
+/**
+ * Whether a worker can be started without breaking a policy. Its own answer's policy then holds in it, not the page's. A
+ * nonce or a `<meta>` tells of a page's policy that may not allow our path.
+ */
+const mayWork = (): boolean =>
+  isSameOrigin &&
+  !tag!.nonce &&
+  !document.querySelector('script[nonce],meta[http-equiv="content-security-policy" i]');
+
+/** Reads the address: fields, or undefined when it holds no referral after all. */
+export const read = (): Promise<Fields | undefined> =>
+  new Promise((resolve) => {
+    const url = location.href;
+    const asItIs = { url: url.slice(0, MAX_URL_CHARS) };
+    let worker: Worker | undefined;
+    const finish = (fields?: Fields): void => {
+      resolve(fields);
+      worker?.terminate();
+    };
+    try {
+      if (mayWork()) {
+        worker = new Worker(base + "/" + workerName);
+        worker.onmessage = ({ data }: MessageEvent<Fields | null | 0>) => finish(data === 0 ? asItIs : data || undefined);
+        worker.onerror = (event) => {
+          event.preventDefault();
+          finish(asItIs);
+        };
+        worker.postMessage([url, parameters]);
+        setTimeout(finish, WORKER_MS, asItIs);
+        addEventListener("pagehide", () => finish(asItIs));
+        return;
+      }
+    } catch {
+      // no workers here
+    }
+    finish(asItIs);
+  });

@@ -1,0 +1,30 @@
+import { base, isSameOrigin } from "./tag";
+
+/**
+ * GET of a path below the base, or POST when there is a body. Never rejects: undefined when there was no answer. A request
+ * outlives the page. On another host of the site, cookies are only set when credentials are asked for.
+ */
+export const request = async (path: string[], body?: object): Promise<Response | undefined> => {
+  try {
+    return await fetch([base, ...path.map(encodeURIComponent)].join("/"), {
+      credentials: isSameOrigin ? "same-origin" : "include",
+      ...(body && {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+        keepalive: true,
+      }),
+    });
+  } catch {
+    return;
+  }
+};
+
+/** Never rejects: undefined when the answer was not JSON. */
+export const json = async (response?: Response): Promise<any> => {
+  try {
+    return await response?.json();
+  } catch {
+    return;
+  }
+};
