@@ -1,0 +1,23 @@
+//! Request bodies: bounded in size and in time.
+
+use crate::fault::Fault;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use std::time::Duration;
+use usher_model::limits::BODY_READ_MS;
+
+/// Reads a whole body of at most `limit` bytes. One that announces more is refused before any of it is read, so that a
+/// client that waits for `100 Continue` never sends it.
+pub(crate) async fn read(body: Incoming, limit: usize) -> Result<Bytes, Fault> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Fault::TooLarge(limit));
+    }
+    let whole = Limited::new(body, limit).collect();
+    match tokio::time::timeout(Duration::from_millis(BODY_READ_MS), whole).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Fault::TooLarge(limit)),
+        Ok(Err(_)) => Err(Fault::Broken),
+        Err(_) => Err(Fault::TooSlow),
+    }
+}

@@ -1,0 +1,139 @@
+//! A request's life: admit, route, identify, act, decorate, log.
+
+use crate::{
+    answer::{self, Answer},
+    call::{Call, Outcome},
+    client,
+    cors::Caller,
+    fault::Fault,
+    host,
+    metrics::{Meters, Metrics},
+    rescue::rescue,
+    routes::{self, Route},
+    table::{Face, Place, Settings, Table},
+};
+use arc_swap::ArcSwap;
+use http::{Method, Request, StatusCode, header::VARY, request::Parts};
+use hyper::body::Incoming;
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use usher_core::Core;
+use usher_model::Clock;
+
+/// The public HTTP face, over the jobs.
+pub struct Edge {
+    table: ArcSwap<Table>,
+    core: Arc<Core>,
+    clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    /// For requests that belong to no site.
+    nowhere: Meters,
+    /// Work that goes on when its client hangs up.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// The methods that anything here takes.
+const METHODS: [Method; 4] = [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS];
+
+impl Edge {
+    /// Prepares everything that can be prepared. Compresses the files, so it takes some milliseconds.
+    #[must_use]
+    pub fn new(settings: Settings, core: Arc<Core>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+        Self {
+            table: ArcSwap::from_pointee(Table::new(settings, &metrics)),
+            nowhere: Meters::new("-", &metrics),
+            core,
+            clock,
+            metrics,
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Serves by other settings from now on. Requests under way keep theirs.
+    pub fn reload(&self, settings: Settings) {
+        self.table.store(Arc::new(Table::new(settings, &self.metrics)));
+    }
+
+    /// Answers one request of `peer`.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+        let mut trail =
+            Trail { edge: self, face: None, route: Route::Outside, status: None, began: Instant::now() };
+        let table = self.table.load_full();
+        let (head, body) = request.into_parts();
+        let answer = match self.route(&table, &head, &mut trail) {
+            Ok((host, place)) => self.serve_place(&table, &head, &host, &place, body, peer).await,
+            Err(fault) => rescue(&fault),
+        };
+        trail.status = Some(answer.status());
+        answer
+    }
+
+    /// Phases `admit` and `route`.
+    fn route<'r>(
+        &self,
+        table: &'r Table,
+        head: &'r Parts,
+        trail: &mut Trail<'_>,
+    ) -> Result<(Cow<'r, str>, Place<'r, 'r>), Fault> {
+        if !METHODS.contains(&head.method) {
+            return Err(Fault::Method("GET, HEAD, POST, OPTIONS"));
+        }
+        let host = host::of(head).ok_or(Fault::Host)?;
+        let place = table.place(&host, head.uri.path())?;
+        trail.face = Some(Arc::clone(place.face));
+        trail.route = place.route;
+        Ok((host, place))
+    }
+
+    /// Phases `identify`, `act` and `decorate`.
+    async fn serve_place(
+        &self,
+        table: &Table,
+        head: &Parts,
+        host: &str,
+        place: &Place<'_, '_>,
+        body: Incoming,
+        peer: IpAddr,
+    ) -> Answer {
+        let Place { face, route, argument } = *place;
+        let caller = if route.is_for_browsers() {
+            Caller::of(&head.headers, &face.site.hosts)
+        } else {
+            Caller::Unnamed
+        };
+        let address = client::address(peer, &head.headers, &table.trusted);
+        let (core, tasks, now) = (&self.core, &self.tasks, self.clock.now());
+        let call = Call { core, face, head, caller, address, now, tasks };
+        let acted = routes::act(&call, table, route, argument, body).await;
+        let Outcome { mut answer, grant } = acted.unwrap_or_else(|fault| rescue(&fault).into());
+
+        if let Some(grant) = grant.filter(|_| caller != Caller::Foreign) {
+            let https = client::is_https(peer, &head.headers, &table.trusted);
+            grant.write(answer.headers_mut(), &face.site, host, https);
+        }
+        if route.is_for_browsers() {
+            caller.allow(answer.headers_mut());
+            if !answer.headers().contains_key(VARY) {
+                answer::vary_by_origin(answer.headers_mut());
+            }
+        }
+        answer
+    }
+}
+
+/// Phase `log`. It runs also when the client hangs up and the request's future is dropped where it stands.
+struct Trail<'e> {
+    edge: &'e Edge,
+    face: Option<Arc<Face>>,
+    route: Route,
+    status: Option<StatusCode>,
+    began: Instant,
+}
+
+impl Drop for Trail<'_> {
+    fn drop(&mut self) {
+        let meters = self.face.as_ref().map_or(&self.edge.nowhere, |face| &face.meters);
+        meters.record(self.route, self.status, self.began.elapsed());
+    }
+}

@@ -1,0 +1,26 @@
+//! `POST track`: a page reports where its visitor came from.
+
+use super::page_body;
+use crate::{
+    answer,
+    call::{Call, Outcome},
+    cookie::Grant,
+    fault::Fault,
+    visitor,
+};
+use http::StatusCode;
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+pub(super) async fn act(call: &Call<'_>, body: Incoming) -> Result<Outcome, Fault> {
+    let body = page_body(call, body).await?;
+    let visitor = visitor::of(call.head, call.address);
+    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    let tracked = call.detached(async move { core.capture.track(&site, &body, &visitor).await }).await??;
+    call.face.meters.tracked(tracked.cookie.as_ref());
+    let data = tracked.data;
+    Ok(Outcome {
+        answer: answer::json(StatusCode::OK, &tracked.answer),
+        grant: tracked.cookie.map(|click| Grant { click, data }),
+    })
+}
