@@ -6,7 +6,7 @@ use usher_model::UnixMs;
 
 /// An edge tracking proxy and first-party referral capture service.
 #[derive(Debug, Parser)]
-#[command(name = "usher", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "usher", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// The configuration file; else ./usher.toml, then /etc/usher/usher.toml
     #[arg(long, short, global = true, value_name = "FILE")]
@@ -48,6 +48,9 @@ pub(crate) struct Demo {
     /// The demo's port on this machine, where the shop is
     #[arg(long, value_name = "PORT", conflicts_with = "upstream_only")]
     pub(crate) port: Option<u16>,
+    /// A store to use instead of the embedded one
+    #[arg(long, value_name = "URL", conflicts_with = "upstream_only")]
+    pub(crate) store: Option<String>,
 }
 
 /// `usher codes`

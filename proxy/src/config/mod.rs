@@ -4,6 +4,7 @@ mod advice;
 mod environment;
 mod finding;
 mod hosts;
+mod keys;
 mod reader;
 mod secrets;
 mod server;
@@ -95,7 +96,7 @@ pub(crate) fn load(path: &Path, env: &dyn Env) -> Result<Config, Vec<Finding>> {
 
 /// `None` when a required part is missing or wrong, which has then been reported.
 fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, secrets: &Secrets<'_>) -> Option<Config> {
-    let root = Section::root(report, table, &["server", "store", "upstream", "site", "privacy", "tls"]);
+    let root = Section::root(report, table, keys::ROOT);
     let server = server::read(&root, secrets);
     let store_url = store_url::read(&root, secrets);
     let upstream = upstream::read(&root, secrets);
@@ -117,7 +118,7 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, secrets: &Secrets<'_
 
 fn privacy(root: &Section<'_>) -> Privacy {
     const DAYS: std::ops::RangeInclusive<u16> = 35..=3650;
-    let section = root.section("privacy", &["truncate_addresses", "retention_days"]);
+    let section = root.section("privacy", keys::PRIVACY);
     Privacy {
         truncate_addresses: section.as_ref().and_then(|s| s.flag("truncate_addresses")).unwrap_or(true),
         retention_days: section.as_ref().and_then(|s| s.whole("retention_days", DAYS)).unwrap_or(395),

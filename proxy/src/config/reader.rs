@@ -1,6 +1,9 @@
 //! Reads TOML tables key by key and writes down everything that is wrong with them, not just the first thing.
 
-use super::finding::{Finding, Severity};
+use super::{
+    finding::{Finding, Severity},
+    keys,
+};
 use std::{cell::RefCell, ops::Range};
 use toml::{
     Spanned,
@@ -108,7 +111,7 @@ impl<'a> Section<'a> {
         for key in table.keys() {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
-                place.below(name, key.span()).refuse::<()>("is not a known key", nearest(name, known));
+                place.below(name, key.span()).refuse::<()>("is not a known key", keys::meant(name, known));
             }
         }
         Self { place, table, known }
@@ -129,6 +132,11 @@ impl<'a> Section<'a> {
     /// Where the value of `key` stands, or where it would.
     pub(super) fn place_of(&self, key: &str) -> Place<'a> {
         self.get(key).map_or_else(|| self.place.below(key, self.place.span.clone()), |(place, _)| place)
+    }
+
+    /// Whether it holds nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
     }
 
     /// Whether `key` is a list with nothing in it.
@@ -260,16 +268,6 @@ fn cut(text: &str) -> String {
 fn shown(key: &str) -> String {
     let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if bare { cut(key) } else { quoted(key) }
-}
-
-/// The known key that comes nearest to what was written.
-pub(super) fn nearest(written: &str, known: &[&str]) -> String {
-    let likeness = |name: &str| strsim::jaro_winkler(&written.to_lowercase(), name);
-    match known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {
-        Some(name) if likeness(name) > 0.7 => format!("did you mean {name}?"),
-        Some(name) => format!("nearest is {name}; known here: {}", known.join(", ")),
-        None => String::new(),
-    }
 }
 
 /// Line and column of a byte, both from 1, columns in characters.

@@ -2,6 +2,7 @@
 
 use super::{
     environment::Env,
+    keys,
     reader::{Place, Section, kind, quoted},
 };
 use std::path::Path;
@@ -64,7 +65,7 @@ impl Secrets<'_> {
                 place.warn("is written in clear", MEND);
                 Some(text.to_string())
             }
-            DeValue::Table(table) => self.kept(&Section::new(place.clone(), table, &["env", "file"])),
+            DeValue::Table(table) => self.kept(&Section::new(place.clone(), table, keys::SECRET)),
             DeValue::Array(_) => place.refuse("is a list", "it takes one secret"),
             other => place.refuse(format!("is {}", kind(other)), MEND),
         }
@@ -100,8 +101,11 @@ impl Secrets<'_> {
             (Some(_), Some(_)) => {
                 section.place().refuse("names both a variable and a file", "keep one of them")
             }
-            (None, None) if section.get("env").is_some() || section.get("file").is_some() => None,
-            (None, None) => section.place().refuse("names neither a variable nor a file", MEND),
+            (None, None) if section.is_empty() => {
+                section.place().refuse("names neither a variable nor a file", MEND)
+            }
+            // Whatever stands there instead has been reported.
+            (None, None) => None,
         }
     }
 }

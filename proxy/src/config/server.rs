@@ -1,6 +1,7 @@
 //! `[server]`: where Usher listens, and whom it believes.
 
 use super::{
+    keys,
     reader::{Section, Text, quoted},
     secrets::{Secrets, Use},
 };
@@ -8,7 +9,6 @@ use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use usher_model::Secret;
 
-const KEYS: &[&str] = &["http", "https", "admin", "admin_token", "trusted_proxies"];
 /// What a Caddy or nginx user would expect of a service that was given no address: every address of the machine.
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
@@ -22,7 +22,7 @@ pub(super) struct Server {
 }
 
 pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Server {
-    let Some(section) = root.section("server", KEYS) else {
+    let Some(section) = root.section("server", keys::SERVER) else {
         return Server {
             http: vec![HTTP],
             admin: Some(ADMIN),

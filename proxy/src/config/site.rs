@@ -9,27 +9,6 @@ use super::{
 use referral::Parameters;
 use usher_model::{Attribution, CodeOrClick, Consent, CookieDomain, Site, SiteName, limits};
 
-/// The keys of a site.
-pub(super) const KEYS: &[&str] = &[
-    "name",
-    "hosts",
-    "program",
-    "prefix",
-    "names_secret",
-    "origin",
-    "parameters",
-    "cookie_days",
-    "cookie_domain",
-    "attribution",
-    "code_or_click",
-    "consent",
-    "honour_gpc",
-    "click_signing_key",
-    "api_keys",
-    "signing_secret",
-    "links",
-    "webhook",
-];
 const PREFIX: &str = "/r";
 const COOKIE_DAYS: u16 = 30;
 

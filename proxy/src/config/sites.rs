@@ -1,11 +1,11 @@
 //! All sites together: no two may claim the same requests.
 
-use super::{reader::Section, secrets::Secrets, site};
+use super::{keys, reader::Section, secrets::Secrets, site};
 use usher_model::Site;
 
 /// `None` when there is none, or something about one is wrong, which has then been reported.
 pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Option<Vec<Site>> {
-    let sections = root.sections("site", site::KEYS);
+    let sections = root.sections("site", keys::SITE);
     if sections.is_empty() {
         if root.get("site").is_none() {
             root.missing::<()>("site", "add [[site]] with name, hosts and program");

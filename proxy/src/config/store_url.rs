@@ -1,6 +1,7 @@
 //! `[store]`: where codes, clicks and conversions last.
 
 use super::{
+    keys,
     reader::{Place, Section, quoted},
     secrets::Secrets,
 };
@@ -41,7 +42,7 @@ impl fmt::Debug for StoreUrl {
 
 /// Besides a text, the address may be `{ env = … }` or `{ file = … }`, since it may hold a password.
 pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Option<StoreUrl> {
-    let section = match root.section("store", &["url"]) {
+    let section = match root.section("store", keys::STORE) {
         Some(section) => section,
         None => return sqlite(root.place(), DEFAULT.trim_start_matches("sqlite:"), secrets.folder),
     };

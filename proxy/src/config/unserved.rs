@@ -1,6 +1,7 @@
 //! What the file may say already though this version does not act on it: checked, so that it is right when one does.
 
 use super::{
+    keys,
     reader::{Place, Section, Text, quoted},
     secrets::{Secrets, Use},
 };
@@ -20,10 +21,10 @@ fn not_served(place: &Place<'_>) {
 
 /// `[tls]`
 pub(super) fn tls(root: &Section<'_>) {
-    let Some(section) = root.section("tls", &["certificates", "acme"]) else { return };
+    let Some(section) = root.section("tls", keys::TLS) else { return };
     not_served(section.place());
     section.text("certificates");
-    let Some(acme) = section.section("acme", &["directory", "contact"]) else { return };
+    let Some(acme) = section.section("acme", keys::ACME) else { return };
     if let Some(directory) = acme.text("directory") {
         web_address(&directory);
     }
@@ -38,25 +39,28 @@ pub(super) fn of_site(site: &Section<'_>, secrets: &Secrets<'_>) {
     }
     secrets.one(site, "click_signing_key", Use::Key);
     warn(site, "click_signing_key");
-    for link in site.sections("links", &["path", "affiliate", "to"]) {
-        not_served(link.place());
-        link_of(&link);
+    let links = site.sections("links", keys::LINK);
+    let webhooks = site.sections("webhook", keys::WEBHOOK);
+    for first in links.first().into_iter().chain(webhooks.first()) {
+        not_served(first.place());
     }
-    for webhook in site.sections("webhook", &["provider", "name", "secret"]) {
-        not_served(webhook.place());
-        for key in ["provider", "name"] {
-            if let Some(name) = webhook.text(key).filter(|name| !is_word(name.text)) {
-                name.place.refuse::<()>(
-                    format!("is {}", quoted(name.text)),
-                    "write lower-case letters, digits or '-'",
-                );
-            }
-        }
-        if webhook.get("provider").is_none() {
-            webhook.missing::<()>("provider", "add provider = \"stripe\"");
-        }
-        secrets.list(&webhook, "secret", Use::Key);
+    links.iter().for_each(link_of);
+    for webhook in &webhooks {
+        webhook_of(webhook, secrets);
     }
+}
+
+fn webhook_of(webhook: &Section<'_>, secrets: &Secrets<'_>) {
+    for key in ["provider", "name"] {
+        if let Some(name) = webhook.text(key).filter(|name| !is_word(name.text)) {
+            name.place
+                .refuse::<()>(format!("is {}", quoted(name.text)), "write lower-case letters, digits or '-'");
+        }
+    }
+    if webhook.get("provider").is_none() {
+        webhook.missing::<()>("provider", "add provider = \"stripe\"");
+    }
+    secrets.list(webhook, "secret", Use::Key);
 }
 
 fn link_of(link: &Section<'_>) {

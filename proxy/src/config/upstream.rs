@@ -1,20 +1,19 @@
 //! `[upstream]`: the affiliate platform.
 
 use super::{
-    Upstream,
+    Upstream, keys,
     reader::{Place, Section, Text, quoted},
     secrets::{Secrets, Use},
 };
 use url::{Host, Url};
 use usher_model::limits;
 
-const KEYS: &[&str] = &["base_url", "api_key", "signing_secret", "click_budget_ms"];
 /// <https://docs.affonso.io/api/rate-limits> and every other page of its documentation.
 const BASE_URL: &str = "https://api.affonso.io/v1";
 const CLICK_BUDGET_MS: u16 = 300;
 
 pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Option<Upstream> {
-    let Some(section) = root.section("upstream", KEYS) else {
+    let Some(section) = root.section("upstream", keys::UPSTREAM) else {
         if root.get("upstream").is_none() {
             no_key(root.place(), "upstream.api_key");
         }

@@ -25,10 +25,10 @@ pub(super) async fn run(
     let open = async || usher_store::open(config.store_url.expose(), &sites, Role::Tool).await;
     match options.action {
         CodesAction::List => {
-            table::list(&sorted(&*open().await?, site).await?, clock.now(), options.json, out)?
+            table::list(&sorted(&*open().await?, site).await?, clock.now(), options.json, out)?;
         }
         CodesAction::Add(written) => {
-            let (code, says) = code(*written)?;
+            let (code, says) = code(&written)?;
             let affiliate = says.affiliate.clone();
             open().await?.put_codes(site, vec![(code.clone(), says)]).await?;
             let json = json!({"written": code, "affiliate": affiliate});
@@ -70,7 +70,7 @@ fn fold(written: &str) -> anyhow::Result<PromoCode> {
 }
 
 /// A code as the command line says it.
-fn code(written: AddCode) -> anyhow::Result<(PromoCode, Code)> {
+fn code(written: &AddCode) -> anyhow::Result<(PromoCode, Code)> {
     let discount = match (&written.discount, &written.percent, &written.amount) {
         (Some(json), _, _) => Some(discount(json).map_err(|why| anyhow!("--discount {why}"))?),
         (None, Some(percent), _) => {

@@ -24,11 +24,15 @@ const WRITTEN_AT_ONCE: usize = 1_000;
 /// When one row is wrong; the lines have then gone to standard error.
 pub(super) fn read(file: &Path) -> anyhow::Result<Vec<(PromoCode, Code)>> {
     let shown = file.display();
-    let from: Box<dyn Read> = match file.to_str() {
-        Some("-") => Box::new(io::stdin()),
-        _ => Box::new(File::open(file).with_context(|| format!("{shown} cannot be opened"))?),
+    let mut text = String::new();
+    let size = match file.to_str() {
+        Some("-") => io::stdin().read_to_string(&mut text),
+        _ => File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
     };
-    let (codes, faults) = parse(from).with_context(|| shown.to_string())?;
+    size.with_context(|| format!("{shown} cannot be read"))?;
+    // Excel begins its files with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let (codes, faults) = parse(text).with_context(|| shown.to_string())?;
     if faults.is_empty() {
         return Ok(codes);
     }
@@ -86,15 +90,18 @@ pub(super) fn export(codes: &[(PromoCode, Code)], out: &mut dyn Write) -> anyhow
 /// What a file holds, and by line what is wrong with it.
 type Parsed = (Vec<(PromoCode, Code)>, Vec<(u64, String)>);
 
-fn parse(from: impl Read) -> anyhow::Result<Parsed> {
-    let mut csv = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(from);
+fn parse(text: &str) -> anyhow::Result<Parsed> {
+    let mut csv = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(text.as_bytes());
     let columns = columns(&csv.headers()?.clone())?;
     let (mut codes, mut faults) = (Vec::new(), Vec::new());
     let mut seen: HashMap<PromoCode, u64> = HashMap::new();
     for record in csv.records() {
         let record = record?;
-        // `position` is where the search for the row began, which may be an empty line before it.
-        let line = record.position().map_or(0, csv::Position::line);
+        // Spreadsheets leave rows of nothing but commas behind.
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
+        let line = line(&record, text);
         match row(&record, &columns) {
             Ok((code, says)) => match seen.insert(code.clone(), line) {
                 Some(earlier) => faults.push((line, format!("{code} stands in line {earlier} already"))),
@@ -104,6 +111,18 @@ fn parse(from: impl Read) -> anyhow::Result<Parsed> {
         }
     }
     Ok((codes, faults))
+}
+
+/// The line where a row begins. The reader's position is where it began to look for the row, before any empty lines.
+fn line(record: &StringRecord, text: &str) -> u64 {
+    let Some(position) = record.position() else { return 0 };
+    let from = usize::try_from(position.byte())
+        .ok()
+        .and_then(|byte| text.as_bytes().get(byte..))
+        .unwrap_or_default();
+    let empty =
+        from.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n').count();
+    position.line() + empty as u64
 }
 
 /// Which column of the file is which of [`COLUMNS`].
@@ -161,4 +180,81 @@ fn row(record: &StringRecord, columns: &[&'static str]) -> Result<(PromoCode, Co
 
 fn wrong(column: &str, cell: &str, mend: &str) -> String {
     format!("{column} is {cell:?}; {mend}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn faults(csv: &str) -> Vec<(u64, String)> {
+        parse(csv).expect("a header").1
+    }
+
+    #[test]
+    fn every_wrong_row_is_reported_with_its_own_line() {
+        let csv = "code,affiliate,discount,max_uses\r\n\r\nok,alice,,\r\n\r\n,alice,,\n\"ok2\",al ice,,\nOK,bob,,\n\
+                   d,bob,\"{\n\",\ne,bob,,many\nf,bob,,1,2\n,,,\n";
+        let lines: Vec<u64> = faults(csv).iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [5, 6, 7, 8, 10, 11], "{:?}", faults(csv));
+        assert_eq!(faults(csv)[2].1, "OK stands in line 3 already");
+        assert!(
+            faults("code,affiliate,starts_at,expires_at\na,b,2026-01-02,2026-01-01")[0]
+                .1
+                .contains("never count")
+        );
+    }
+
+    #[test]
+    fn a_header_has_to_name_known_columns_once() {
+        for (header, says) in [
+            ("code,affiliat", "\"affiliat\" is no column"),
+            ("code", "no column \"affiliate\""),
+            ("code,affiliate,Code", "stands there twice"),
+        ] {
+            let error = parse(&format!("{header}\na,b\n")).expect_err(header).to_string();
+            assert!(error.contains(says), "{header}: {error}");
+        }
+        assert!(parse("").expect_err("nothing").to_string().contains("no column \"code\""));
+    }
+
+    #[test]
+    fn columns_come_in_any_order_and_cells_may_be_left_out() {
+        let (codes, faults) =
+            parse("Affiliate, code ,max_uses\nalice, spring ,3\nbob,winter\n").expect("a header");
+        assert_eq!((codes.len(), faults), (2, Vec::new()));
+        assert_eq!(
+            (codes[0].0.as_str(), codes[0].1.max_uses, codes[1].1.max_uses),
+            ("SPRING", Some(3), None)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_what_is_exported_is_imported(text in "(?s)(code,affiliate,discount\n)?.{0,200}") {
+            if let Ok((codes, _)) = parse(&text) {
+                let mut out = Vec::new();
+                export(&codes, &mut out).expect("written");
+                let (again, faults) = parse(std::str::from_utf8(&out).expect("UTF-8")).expect("a header");
+                prop_assert_eq!(faults, Vec::new());
+                prop_assert_eq!(again, codes);
+            }
+        }
+
+        #[test]
+        fn codes_survive_the_way_there_and_back(
+            code in "\\PC{1,20}", affiliate in "[A-Za-z0-9_-]{1,64}", note in "(?s).{0,20}", at in 0..4_000_000_000_000_i64,
+            max_uses: Option<u64>,
+        ) {
+            let Some(code) = PromoCode::fold(&code) else { return Ok(()) };
+            let discount = serde_json::json!({"amount": 7.5, "note": note}).as_object().cloned();
+            let affiliate = AffiliateCode::new(affiliate).expect("the grammar");
+            let says = Code { affiliate, discount, starts_at: Some(UnixMs(at)), expires_at: None, max_uses, uses: 0 };
+            let mut out = Vec::new();
+            export(&[(code.clone(), says.clone())], &mut out).expect("written");
+            let (again, faults) = parse(std::str::from_utf8(&out).expect("UTF-8")).expect("a header");
+            prop_assert_eq!(faults, Vec::new());
+            prop_assert_eq!(again, vec![(code, says)]);
+        }
+    }
 }
