@@ -1,0 +1,271 @@
+//! The edge: `usher serve` with a configuration of its own, in a directory of its own.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::http::{self, Request};
+use crate::process::Process;
+use crate::redis::RedisServer;
+use crate::standin::Standin;
+use crate::{binary, wait};
+
+/// The host of the site that every edge has.
+pub const HOST: &str = "shop.example";
+/// The key for its server-to-server API.
+pub const KEY: &str = "key-of-the-shop";
+/// Its program.
+pub const PROGRAM: &str = "cm4ya9sik0009l9fbcvl9m05z";
+/// How long an edge may take from being able to answer to being ready.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Where an edge keeps things.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// The embedded store, in the edge's own directory.
+    Sqlite,
+    /// The store at this URL.
+    Url(String),
+}
+
+impl Store {
+    /// The embedded store.
+    #[must_use]
+    pub fn sqlite() -> Self {
+        Self::Sqlite
+    }
+
+    /// A Redis of ours.
+    #[must_use]
+    pub fn redis(server: &RedisServer) -> Self {
+        Self::Url(server.url())
+    }
+}
+
+/// What an edge is to be like. The values of settings are TOML, as they stand behind the `=`.
+#[must_use]
+#[derive(Clone)]
+pub struct Builder {
+    server: BTreeMap<String, String>,
+    upstream: BTreeMap<String, String>,
+    site: BTreeMap<String, String>,
+    store: Store,
+}
+
+impl Builder {
+    /// Where it keeps things; the embedded store unless said otherwise.
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// A setting of `[server]`.
+    pub fn server(mut self, key: &str, toml: &str) -> Self {
+        self.server.insert(key.to_owned(), toml.to_owned());
+        self
+    }
+
+    /// A setting of `[upstream]`.
+    pub fn upstream(mut self, key: &str, toml: &str) -> Self {
+        self.upstream.insert(key.to_owned(), toml.to_owned());
+        self
+    }
+
+    /// Where the platform is, when something stands between.
+    pub fn platform_at(self, address: SocketAddr) -> Self {
+        self.upstream("base_url", &format!("\"http://{address}/v1\""))
+    }
+
+    /// A setting of the site.
+    pub fn site(mut self, key: &str, toml: &str) -> Self {
+        self.site.insert(key.to_owned(), toml.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it can take traffic.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(self) -> Edge {
+        let edge = self.listen().await;
+        edge.ready().await;
+        edge
+    }
+
+    /// Starts it and waits until it listens, ready or not.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn listen(self) -> Edge {
+        let directory = tempfile::tempdir().expect("a directory for the edge");
+        let config = directory.path().join("usher.toml");
+        std::fs::write(&config, self.toml(directory.path())).expect("its configuration is written");
+        let process = launch(&config);
+        let (http, admin) = addresses(&process).await;
+        Edge { process, http, admin, config, _directory: directory }
+    }
+
+    fn toml(&self, directory: &Path) -> String {
+        let store = match &self.store {
+            Store::Sqlite => format!("sqlite:{}", directory.join("usher.db").display()),
+            Store::Url(url) => url.clone(),
+        };
+        let store = BTreeMap::from([("url".to_owned(), format!("{store:?}"))]);
+        let mut text = String::new();
+        let tables = [
+            ("[server]", &self.server),
+            ("[store]", &store),
+            ("[upstream]", &self.upstream),
+            ("[[site]]", &self.site),
+        ];
+        for (name, settings) in tables {
+            let _ = writeln!(text, "{name}");
+            for (key, value) in settings {
+                let _ = writeln!(text, "{key} = {value}");
+            }
+        }
+        text
+    }
+}
+
+/// A running edge.
+pub struct Edge {
+    process: Process,
+    http: SocketAddr,
+    admin: SocketAddr,
+    config: PathBuf,
+    _directory: TempDir,
+}
+
+impl Edge {
+    /// An edge with one site before a stand-in.
+    pub fn builder(standin: &Standin) -> Builder {
+        let table = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let builder = Builder {
+            server: table(&[
+                ("http", "\"127.0.0.1:0\""),
+                ("admin", "\"127.0.0.1:0\""),
+                ("admin_token", "\"operator\""),
+                ("trusted_proxies", "[\"127.0.0.0/8\"]"),
+            ]),
+            upstream: table(&[("api_key", "\"sk_live_stand_in\"")]),
+            site: table(&[
+                ("name", "\"shop\""),
+                ("prefix", "\"/r\""),
+                ("names_secret", "\"names of the shop\""),
+            ]),
+            store: Store::Sqlite,
+        };
+        builder
+            .platform_at(standin.address())
+            .site("hosts", &format!("[{HOST:?}, \"www.{HOST}\", \"localhost\"]"))
+            .site("program", &format!("{PROGRAM:?}"))
+            .site("api_keys", &format!("[{KEY:?}]"))
+    }
+
+    /// Where visitors reach it.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where its operator reaches it.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// A `GET` on the site's host.
+    pub fn get(&self, path: &str) -> Request {
+        http::get(self.http, path).host(HOST)
+    }
+
+    /// A `POST` on the site's host.
+    pub fn post(&self, path: &str) -> Request {
+        http::post(self.http, path).host(HOST)
+    }
+
+    /// Kills it as `kill -9` does.
+    pub fn kill9(&mut self) {
+        self.process.kill();
+    }
+
+    /// Whether the process has ended; for waiting.
+    pub fn ended(&mut self) -> Option<()> {
+        (!self.process.runs()).then_some(())
+    }
+
+    /// Kills it if it still runs, and starts it again with what it had. Its addresses are new.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn restart(&mut self) {
+        self.process.kill();
+        self.process = launch(&self.config);
+        (self.http, self.admin) = addresses(&self.process).await;
+        self.ready().await;
+    }
+
+    /// Runs another `usher` command with the edge's configuration.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub async fn usher(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary::usher());
+        command.args(arguments).arg("--config").arg(&self.config);
+        let ran = tokio::task::spawn_blocking(move || command.output()).await.expect("it is not cancelled");
+        ran.expect("the binary runs")
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Its process, for signals and what it has said.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Waits until it can take traffic.
+    ///
+    /// # Panics
+    /// When it does not become ready in time.
+    pub async fn ready(&self) {
+        wait::eventually_within(READY_WITHIN, "the edge's /readyz", async || {
+            let answer = http::get(self.admin, "/readyz").try_send().await;
+            answer.is_ok_and(|answer| answer.status == 200).then_some(())
+        })
+        .await;
+    }
+}
+
+fn launch(config: &Path) -> Process {
+    let mut command = Command::new(binary::usher());
+    command.arg("serve").arg("--config").arg(config);
+    Process::start("the edge", &mut command)
+}
+
+/// The public and the operator's address, from the line that says `listening`.
+async fn addresses(process: &Process) -> (SocketAddr, SocketAddr) {
+    process
+        .said("where it listens", |line| {
+            line.contains("listening").then(|| Some((field(line, "http")?, field(line, "admin")?))).flatten()
+        })
+        .await
+}
+
+fn field(line: &str, name: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(&format!("{name}="))?;
+    let value = rest.split(|c: char| c.is_whitespace() || c == ',').next()?;
+    value.trim_matches(|c: char| matches!(c, '"' | '[' | ']')).parse().ok()
+}

@@ -1,0 +1,152 @@
+//! A child process: what it says is kept, and it ends with its handle.
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+use crate::watchdog;
+
+/// How long a process may take to say what it is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many lines of a process are kept.
+const LINES_KEPT: usize = 2_000;
+/// How many of them a failing test prints.
+const LINES_SHOWN: usize = 40;
+
+/// A running child process. Dropping it kills it; in a test that fails its last lines are printed first.
+pub struct Process {
+    name: String,
+    child: Child,
+    said: Arc<Said>,
+    over: bool,
+}
+
+#[derive(Default)]
+struct Said {
+    lines: Mutex<VecDeque<String>>,
+    /// Standard output and standard error that are at their end.
+    ended: AtomicUsize,
+    more: Notify,
+}
+
+impl Process {
+    /// Starts it with no standard input; `name` is for people.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(name: &str, command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        watchdog::watch(child.id());
+        let said = Arc::new(Said::default());
+        listen(child.stdout.take(), Arc::clone(&said));
+        listen(child.stderr.take(), Arc::clone(&said));
+        Self { name: name.to_owned(), child, said, over: false }
+    }
+
+    /// Waits for a line, on standard output or standard error, in which `find` finds something.
+    ///
+    /// # Panics
+    /// When the process ends or half a minute passes first.
+    pub async fn said<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let more = self.said.more.notified();
+                let mut more = std::pin::pin!(more);
+                more.as_mut().enable();
+                let ended = self.said.ended.load(Ordering::SeqCst) == 2;
+                let found = self.said.lock().iter().find_map(|line| find(line));
+                if found.is_some() || ended {
+                    return found;
+                }
+                more.await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, found).await {
+            Ok(Some(found)) => found,
+            Ok(None) => panic!("{} ended before it said {what}", self.name),
+            Err(_) => panic!("{} did not say {what} within {PATIENCE:?}", self.name),
+        }
+    }
+
+    /// Everything it has said so far and is still kept.
+    #[must_use]
+    pub fn transcript(&self) -> String {
+        self.said.lock().iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by its name, such as `STOP`.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "cannot send {name} to {}", self.name);
+    }
+
+    /// Kills it as `kill -9` does, and waits until it is gone.
+    pub fn kill(&mut self) {
+        if !self.over {
+            self.over = true;
+            // It may have ended by itself: then there is nothing to kill, and the wait takes its status.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            watchdog::forget(self.child.id());
+        }
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        !self.over && matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let lines = self.said.lock();
+            let skipped = lines.len().saturating_sub(LINES_SHOWN);
+            eprintln!("--- the last lines of {} ---", self.name);
+            for line in lines.iter().skip(skipped) {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+impl Said {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps what comes out of a pipe, line by line, until it ends.
+fn listen(pipe: Option<impl Read + Send + 'static>, said: Arc<Said>) {
+    let pipe = pipe.expect("the pipe was asked for at the start");
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).split(b'\n') {
+            let Ok(line) = line else { break };
+            let mut lines = said.lock();
+            if lines.len() == LINES_KEPT {
+                lines.pop_front();
+            }
+            lines.push_back(String::from_utf8_lossy(&line).into_owned());
+            drop(lines);
+            said.more.notify_waiters();
+        }
+        said.ended.fetch_add(1, Ordering::SeqCst);
+        said.more.notify_waiters();
+    });
+}

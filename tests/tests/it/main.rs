@@ -1,0 +1,11 @@
+//! Usher from outside its process, one module a topic, in one binary.
+
+mod assets;
+mod backing;
+mod clicks;
+mod codes;
+mod command;
+mod conversions;
+mod kill;
+mod outage;
+mod tidy;

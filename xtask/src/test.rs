@@ -1,0 +1,194 @@
+//! `cargo xtask test`: everything that has to hold, in one run.
+
+use std::{
+    env, fs,
+    io::{self, BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+mod closing;
+mod tools;
+
+use closing::{Closing, Count};
+
+/// Tests that take minutes: `--quick` leaves them out.
+const SLOW: &str = "kill::";
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Leave out what takes minutes: kill tests, real browsers, the rebuild of the WebAssembly
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Something that has to hold.
+struct Step {
+    name: &'static str,
+    command: Command,
+    closing: Closing,
+}
+
+/// What became of a step.
+struct Outcome {
+    name: &'static str,
+    count: Count,
+    took: Duration,
+}
+
+/// Installs what is missing, runs every step whatever became of the others, and says what came out.
+///
+/// # Errors
+/// When something failed, or could not be run: nothing is skipped in silence.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let root = root()?;
+    tools::prepare(&root, options.quick)?;
+    let usher = build(&root)?;
+    let mut outcomes = Vec::new();
+    for step in plan(&root, &usher, options.quick)? {
+        outcomes.push(carry_out(step));
+    }
+    let total = summary(&outcomes, options.quick);
+    ensure!(total.failed == 0, "{} of the above failed", total.failed);
+    Ok(())
+}
+
+fn plan(root: &Path, usher: &Path, quick: bool) -> Result<Vec<Step>> {
+    let mut steps = vec![
+        Step::new("format", cargo(root, &["fmt", "--all", "--check"]), Closing::Exit),
+        Step::new(
+            "clippy",
+            cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+            Closing::Exit,
+        ),
+        Step::new("cargo test", cargo_test(root, usher, quick), Closing::Cargo),
+        Step::new("snippet", node(&root.join("snippet/test"))?, Closing::Node),
+    ];
+    if !quick {
+        steps.push(Step::new(
+            "snippet is up to date",
+            cargo(root, &["xtask", "snippet", "--check"]),
+            Closing::Exit,
+        ));
+        let mut browsers = node(&root.join("tests/browser"))?;
+        browsers.env("USHER_BIN", usher).env("CHROMIUM", tools::CHROMIUM);
+        steps.push(Step::new("browsers", browsers, Closing::Node));
+    }
+    Ok(steps)
+}
+
+impl Step {
+    fn new(name: &'static str, command: Command, closing: Closing) -> Self {
+        Self { name, command, closing }
+    }
+}
+
+/// The binary under test, built with the workspace's features so that the tests do not build its libraries again.
+fn build(root: &Path) -> Result<PathBuf> {
+    say("building the binary under test")?;
+    let built = cargo(root, &["build", "--workspace", "--bins", "--locked"]).status()?;
+    ensure!(built.success(), "the binary under test does not build");
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let binary = root.join(target).join("debug/usher");
+    ensure!(binary.is_file(), "{} is not where cargo puts it", binary.display());
+    Ok(binary)
+}
+
+fn cargo_test(root: &Path, usher: &Path, quick: bool) -> Command {
+    let mut command = cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]);
+    if quick {
+        command.args(["--", "--skip", SLOW]);
+    }
+    command.env("USHER_BIN", usher);
+    command
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root);
+    command
+}
+
+/// Node's test runner on a folder's `*.test.mjs`, one file at a time.
+fn node(folder: &Path) -> Result<Command> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("{} holds tests", folder.display()))? {
+        let name = entry?.file_name();
+        if name.to_string_lossy().ends_with(".test.mjs") {
+            files.push(name);
+        }
+    }
+    ensure!(!files.is_empty(), "{} holds no tests", folder.display());
+    files.sort();
+    let mut command = Command::new("node");
+    command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(files).current_dir(folder);
+    Ok(command)
+}
+
+/// Runs a step, shows what it prints, and reads its count from its last lines.
+fn carry_out(mut step: Step) -> Outcome {
+    let start = Instant::now();
+    let ran = say(&format!("{}: {:?}", step.name, step.command)).and_then(|()| shown(&mut step.command));
+    let count = match ran {
+        Ok((success, output)) => step.closing.count(success, &output),
+        Err(error) => {
+            // The count below says that it failed; this says why.
+            let _ = say(&format!("{} could not be run: {error:#}", step.name));
+            Count::FAILED
+        }
+    };
+    Outcome { name: step.name, count, took: start.elapsed() }
+}
+
+/// Runs a command with no standard input; its standard output is shown as it comes, and kept.
+fn shown(command: &mut Command) -> Result<(bool, String)> {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("it does not start")?;
+    let pipe = child.stdout.take().context("its output was asked for")?;
+    let mut kept = String::new();
+    for line in BufReader::new(pipe).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        writeln!(io::stdout(), "{line}")?;
+        kept.push_str(&line);
+        kept.push('\n');
+    }
+    Ok((child.wait()?.success(), kept))
+}
+
+/// Prints the table and, last, the line that counts.
+fn summary(outcomes: &[Outcome], quick: bool) -> Count {
+    let mut text = String::from("\n");
+    let mut total = Count::default();
+    for Outcome { name, count, took } in outcomes {
+        let mark = if count.failed == 0 { "ok" } else { "FAILED" };
+        let skipped = if count.skipped == 0 { String::new() } else { format!(", {} skipped", count.skipped) };
+        text += &format!(
+            "{name:22} {:>5} passed, {} failed{skipped:14} {:>4} s  {mark}\n",
+            count.passed,
+            count.failed,
+            took.as_secs()
+        );
+        total.add(*count);
+    }
+    if quick {
+        text += "left out by --quick: kill tests, real browsers, the rebuild of the WebAssembly\n";
+    }
+    text += &format!("\n{} passed, {} failed\n", total.passed, total.failed);
+    // Without a reader there is nobody to tell; the exit code still says it.
+    let _ = io::stdout().write_all(text.as_bytes());
+    total
+}
+
+fn say(line: &str) -> Result<()> {
+    writeln!(io::stdout(), "\n=== {line}")?;
+    Ok(())
+}
+
+fn root() -> Result<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().map(Path::to_owned).context("xtask stands in the repository")
+}
