@@ -16,7 +16,10 @@ pub(super) fn run(config: &Config, options: &cli::Snippet, out: &mut dyn Write) 
     let base = match &options.host {
         None => site.prefix.clone(),
         Some(host) if site.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) => {
-            format!("https://{}{}", host.to_ascii_lowercase(), site.prefix)
+            let host = host.to_ascii_lowercase();
+            // An IPv6 address stands in brackets in a URL (RFC 3986 section 3.2.2).
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            format!("https://{host}{}", site.prefix)
         }
         Some(host) => bail!("site {} has no host {host:?}; it has: {}", site.name, site.hosts.join(", ")),
     };

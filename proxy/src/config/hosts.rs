@@ -4,7 +4,7 @@ use super::reader::{Text, quoted};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use usher_model::CookieDomain;
 
-/// A host as it is matched: lower case, without port, IPv6 in brackets.
+/// A host as it is matched: lower case, without port, IPv6 without brackets.
 pub(super) fn host(written: &Text<'_>) -> Option<String> {
     let refuse = |why: &str, mend: String| {
         written.place.refuse(format!("holds {}, which {why}", quoted(written.text)), mend)
@@ -17,7 +17,7 @@ pub(super) fn host(written: &Text<'_>) -> Option<String> {
     if let Ok(ip) =
         text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text).parse::<Ipv6Addr>()
     {
-        return Some(format!("[{ip}]"));
+        return Some(ip.to_string());
     }
     if let Some((alone, _)) = text.split_once(['/', '?', '#']) {
         return refuse("has a path", format!("write {} alone", quoted(alone)));
@@ -92,7 +92,7 @@ pub(super) fn cookie_domain(written: &Text<'_>, hosts: &[String]) -> Option<Cook
         Text { text: written.text.strip_prefix('.').unwrap_or(written.text), place: written.place.clone() };
     let name = host(&bare)?;
     let refuse = |why: String, mend: &str| written.place.refuse(format!("is {name:?}, {why}"), mend);
-    if name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok() {
+    if name.contains(':') || name.parse::<Ipv4Addr>().is_ok() {
         return refuse("an address: browsers refuse such a cookie".to_owned(), "write \"host\"");
     }
     if psl::domain(name.as_bytes()).is_none() {

@@ -32,26 +32,15 @@ fn clash(section: &Section<'_>, later: &Site, earlier: &Site) {
         );
     }
     let Some(host) = later.hosts.iter().find(|host| earlier.hosts.contains(host)) else { return };
-    let (mine, other) = (&later.prefix, &earlier.prefix);
-    if mine == other {
+    // Prefixes that lie in each other are no clash: the longer one wins.
+    if later.prefix == earlier.prefix {
         section.place_of("hosts").refuse::<()>(
             format!(
-                "holds {host:?}, which site {:?} has with the same prefix {mine:?}",
-                earlier.name.as_str()
-            ),
-            "give one of them another prefix",
-        );
-    } else if below(mine, other) || below(other, mine) {
-        section.place_of("prefix").refuse::<()>(
-            format!(
-                "{mine:?} and {other:?} of site {:?} lie in each other on {host:?}",
-                earlier.name.as_str()
+                "holds {host:?}, which site {:?} has with the same prefix {:?}",
+                earlier.name.as_str(),
+                later.prefix
             ),
             "give one of them another prefix",
         );
     }
-}
-
-fn below(inner: &str, outer: &str) -> bool {
-    inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
 }

@@ -234,7 +234,7 @@ fn hosts() {
     for (host, read) in [
         ("SHOP.Example.", "shop.example"),
         ("127.0.0.1", "127.0.0.1"),
-        ("[::1]", "[::1]"),
+        ("[::1]", "::1"),
         ("localhost", "localhost"),
     ] {
         let text = site("").replace("\"shop.example\"", &format!("{host:?}"));
@@ -336,8 +336,7 @@ fn passwords_are_never_shown() {
 fn sites_do_not_share_names_or_places() {
     let two = |more: &str| format!("{}\n{}", site(""), site(more).replace("\"shop\"", "\"two\""));
     refused(&two(""), "9:9", "holds \"shop.example\", which site \"shop\" has with the same prefix \"/r\"");
-    refused(&two("prefix = \"/r/x\""), "12:10", "lie in each other");
-    assert_eq!(good(&two("prefix = \"/rx\"")).sites.len(), 2);
+    assert_eq!(good(&two("prefix = \"/r/x\"")).sites.len(), 2);
     let same = format!("{}\n{}", site(""), site("prefix = \"/x\""));
     refused(&same, "8:8", "is \"shop\", as an earlier site's is");
 }
