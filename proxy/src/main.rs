@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod serve;
 mod system;
 
 use clap::Parser;

@@ -17,7 +17,7 @@ pub use visitor::{Signals, Visitor};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use usher_model::{Clock, Random, Site, limits};
+use usher_model::{Clock, Random, SiteName, limits};
 use usher_store::Store;
 use usher_upstream::Platform;
 
@@ -36,6 +36,8 @@ pub struct Tools {
     pub click_budget: Duration,
     /// Whether addresses rest on disk as the network they are in, /24 or /48.
     pub truncate_addresses: bool,
+    /// How long clicks, entries and bindings are kept, in days.
+    pub retention_days: u16,
     /// Key of the hash that tells visitors without a cookie apart. Edges that share a store share it.
     pub visitor_key: [u8; 32],
 }
@@ -57,17 +59,17 @@ pub struct Core {
 
 impl Core {
     /// Starts the jobs and what they do in the background. Promo codes are read first, if the store answers in time.
-    pub async fn start(tools: &Tools, sites: &[Arc<Site>]) -> Self {
+    pub async fn start(tools: &Tools, sites: &[SiteName]) -> Self {
         let stop = CancellationToken::new();
         let background = TaskTracker::new();
         let (capture, writing) = capture::Capture::start(tools.clone());
         let codes = Arc::new(codes::Codes::new(tools));
-        let names: Vec<_> = sites.iter().map(|site| site.name.clone()).collect();
         // Without them it starts all the same: clicks need no codes, and they are read as soon as the store is back.
-        let _ = tokio::time::timeout(Duration::from_millis(limits::STORE_WRITE_MS), codes.read(&names)).await;
-        background.spawn(Arc::clone(&codes).keep_true(names, stop.clone()));
+        let _ = tokio::time::timeout(Duration::from_millis(limits::STORE_WRITE_MS), codes.read(sites)).await;
+        background.spawn(Arc::clone(&codes).keep_true(sites.to_vec(), stop.clone()));
         let (delivery, deliverer) = delivery::start(tools.clone(), stop.clone());
         background.spawn(deliverer);
+        background.spawn(upkeep(tools.clone(), stop.clone()));
         let conversions = conversions::Conversions::new(tools.clone(), Arc::clone(&codes), delivery.clone());
         Self { capture, codes, conversions, delivery, writing, background, stop }
     }
@@ -87,6 +89,26 @@ impl Core {
         };
         if tokio::time::timeout(deadline, all).await.is_err() {
             tracing::warn!("background work was cut short; it goes on at the next start");
+        }
+    }
+}
+
+/// Removes what is past its retention, once an hour.
+async fn upkeep(tools: Tools, stop: CancellationToken) {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let mut hourly = tokio::time::interval(Duration::from_millis(limits::UPKEEP_MS));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = hourly.tick() => {}
+        }
+        let kept_ms = (i64::from(tools.retention_days) * DAY_MS).max(limits::KEYS_KEPT_MS);
+        match tools.store.forget(tools.clock.now().plus(-kept_ms)).await {
+            Ok(0) => {}
+            Ok(removed) => {
+                tracing::info!(removed, days = tools.retention_days, "removed what is past its retention")
+            }
+            Err(error) => tracing::warn!(%error, "what is past its retention could not be removed"),
         }
     }
 }

@@ -247,6 +247,11 @@ async fn a_click_and_a_code_of_one_affiliate_are_one_click() {
     world.put_code("SPRING", r#"{"affiliate":"alice"}"#).await;
     let applied = world.resolve("spring", &world.visitor()).await.expect("known");
     let cid = applied.cookie.expect("a cookie");
+    assert_eq!(
+        world.track(ALICE, &world.visitor()).await.cookie.as_ref(),
+        Some(&cid),
+        "and through their link"
+    );
     eventually("it is written", || async { world.knows(&cid).await }).await;
     let body = sale("pay_1", &format!(r#","referral_id":"{cid}","promo_code":"SPRING""#));
     assert_eq!(world.convert(&body).await.expect("accepted").status, 201);

@@ -16,6 +16,8 @@ pub const HEADER_READ_MS: u64 = 10_000;
 pub const BODY_READ_MS: u64 = 10_000;
 /// Connections open at once.
 pub const CONNECTIONS: usize = 10_000;
+/// The same on the admin address.
+pub const ADMIN_CONNECTIONS: usize = 64;
 /// How long open connections may finish their request when the process stops.
 pub const DRAIN_MS: u64 = 10_000;
 /// Entries of `X-Forwarded-For` looked at, from the right.
@@ -103,6 +105,9 @@ pub const KEYS_KEPT_MS: i64 = 35 * 24 * 60 * 60 * 1000;
 /// How long a shared store keeps a click or a binding when nobody asks it to forget: as long as the longest cookie lives,
 /// and the longest retry after it.
 pub const CLICKS_KEPT_MS: i64 = 440 * 24 * 60 * 60 * 1000;
+
+/// How often what is past its retention is removed.
+pub const UPKEEP_MS: u64 = 60 * 60 * 1000;
 
 // --- cookies
 

@@ -7,7 +7,7 @@ mod snippet;
 use crate::{
     cli::{Cli, Command, Demo},
     config::{self, Config, ProcessEnv},
-    demo,
+    demo, serve,
     system::SystemClock,
 };
 use anyhow::{Context, anyhow, bail};
@@ -31,7 +31,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => {
             let config = load(given)?;
             config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            serve(config)?
+            runtime()?.block_on(serve::run(config))?;
+            ExitCode::SUCCESS
         }
         Command::Check => check::run(&locate(given)?, &ProcessEnv, &mut out)?,
         Command::Codes(options) => {
@@ -60,15 +61,12 @@ pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-fn serve(_config: Config) -> anyhow::Result<ExitCode> {
-    bail!("serve is wired in serve.rs")
-}
-
 fn demo(options: &Demo) -> anyhow::Result<ExitCode> {
-    if !options.upstream_only {
-        bail!("the demo is wired in demo/run.rs");
+    let runtime = runtime()?;
+    match options.upstream_only {
+        true => runtime.block_on(demo::upstream_only(options.listen, Arc::new(SystemClock)))?,
+        false => runtime.block_on(demo::run(options.port, options.store.as_deref()))?,
     }
-    runtime()?.block_on(demo::upstream_only(options.listen, Arc::new(SystemClock)))?;
     Ok(ExitCode::SUCCESS)
 }
 

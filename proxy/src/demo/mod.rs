@@ -4,8 +4,11 @@
 //! [`shop`] is a merchant's site as merchants write them, with nothing in it that knows the edge but its tag's address and its
 //! backend's call.
 
+mod run;
 pub(crate) mod shop;
 pub(crate) mod standin;
+
+pub(crate) use run::run;
 
 mod http;
 mod ids;
@@ -26,22 +29,10 @@ use usher_model::Clock;
 pub(crate) async fn upstream_only(listen: SocketAddr, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let bound = listener.local_addr()?;
-    let stop = stop_signal()?;
+    let stop = crate::serve::stop_signal()?;
     let mut out = std::io::stdout();
     writeln!(out, "upstream stand-in on http://{bound}")?;
     out.flush()?;
     standin::Standin::new(standin::Settings::open(clock)).serve(listener, stop).await?;
     Ok(())
-}
-
-/// Ready when the process is asked to stop.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

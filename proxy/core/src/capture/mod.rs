@@ -74,7 +74,10 @@ impl Capture {
             (Some(known), affiliate) if affiliate.as_ref().is_none_or(|a| known.is_of(a)) => {
                 Ok(visit.tracked(&known))
             }
-            (_, Some(affiliate)) => Ok(self.visit(&visit, &affiliate).await),
+            (_, Some(affiliate)) => {
+                let keeps_first = site.attribution == Attribution::FirstClick;
+                Ok(self.visit(&visit, &affiliate, keeps_first).await)
+            }
             (_, None) => Ok(Tracked::nothing()),
         }
     }
@@ -102,8 +105,8 @@ impl Capture {
     }
 
     /// A visit through `affiliate`: the same click again, the first click kept, or a new one.
-    async fn visit(&self, visit: &Visit<'_>, affiliate: &AffiliateCode) -> Tracked {
-        if let Some(known) = self.same_click(visit, affiliate, false).await {
+    async fn visit(&self, visit: &Visit<'_>, affiliate: &AffiliateCode, keeps_first: bool) -> Tracked {
+        if let Some(known) = self.same_click(visit, affiliate, keeps_first).await {
             return visit.tracked(&known);
         }
         let Some(key) = visit.key(&self.tools) else {
@@ -125,10 +128,9 @@ impl Capture {
         &self,
         visit: &Visit<'_>,
         affiliate: &AffiliateCode,
-        code: bool,
+        keeps_first: bool,
     ) -> Option<Remembered> {
         let cookie = visit.visitor.cookie.as_ref()?;
-        let keeps_first = visit.site.attribution == Attribution::FirstClick && !code;
         match self.memory.click(visit.site, cookie).await {
             Some(known) if known.is_of(affiliate) || keeps_first => Some(known),
             // A cookie from before Usher, or one that the store cannot tell of right now.

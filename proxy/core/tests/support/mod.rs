@@ -34,7 +34,8 @@ impl World {
         change(&mut site);
         let site = Arc::new(site);
         let url = format!("sqlite:{}", folder.path().join("usher.db").display());
-        let store = usher_store::open(&url, &[site.name.clone()], Role::Service).await.expect("a store");
+        let store =
+            usher_store::open(&url, std::slice::from_ref(&site.name), Role::Service).await.expect("a store");
         let (platform, clock) = (Arc::new(Scripted::default()), Arc::new(HandClock::default()));
         let tools = Tools {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -43,9 +44,10 @@ impl World {
             platform: Arc::clone(&platform) as Arc<dyn Platform>,
             click_budget: Duration::from_millis(150),
             truncate_addresses: true,
+            retention_days: 395,
             visitor_key: [7; 32],
         };
-        let core = Core::start(&tools, &[Arc::clone(&site)]).await;
+        let core = Core::start(&tools, std::slice::from_ref(&site.name)).await;
         Self { core, site, tools, platform, clock, _folder: folder }
     }
 
