@@ -95,13 +95,8 @@ impl Capture {
             return Tracked::nothing();
         }
         let visit = Visit { site, visitor, consents, details: &Map::new() };
-        match self.same_click(&visit, affiliate, true).await {
-            Some(known) => visit.tracked(&known),
-            None => self
-                .new_click(&visit, affiliate)
-                .await
-                .map_or_else(Tracked::nothing, |new| visit.tracked(&new)),
-        }
+        // That a code counts is the site's policy already: the first click of another affiliate does not stop it.
+        self.visit(&visit, affiliate, false).await
     }
 
     /// A visit through `affiliate`: the same click again, the first click kept, or a new one.
