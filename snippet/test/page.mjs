@@ -8,6 +8,10 @@ export const dist = process.env.SNIPPET_DIST
   ? pathToFileURL(process.env.SNIPPET_DIST + "/")
   : new URL("../dist/", import.meta.url);
 
+/** What tells of a policy in a page. */
+export const nonce = "script[nonce]";
+export const meta = 'meta[http-equiv="content-security-policy" i]';
+
 const site = JSON.stringify(["t", "s", "c", "b", "w.js", "atp,via,partner.id"]);
 const script = new vm.Script(readFileSync(new URL("pixel.js", dist), "utf8").replace("__SITE__", site));
 
@@ -35,7 +39,7 @@ export const page = ({
   cookie = "",
   script: current = ours(),
   found = null,
-  policy = false,
+  policy = "",
   state = "complete",
   answer = () => ({ cid: "clk1", data: null }),
   change = () => {},
@@ -59,7 +63,7 @@ export const page = ({
     referrer: "https://blog.example/",
     baseURI: url,
     readyState: state,
-    querySelector: (selector) => (selector === "script[data-affonso]" ? found : policy ? {} : null),
+    querySelector: (selector) => (selector === "script[data-affonso]" ? found : selector.split(",").includes(policy) ? {} : null),
   };
   const scope = vm.createContext({
     ...listens(window),

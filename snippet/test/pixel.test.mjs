@@ -1,7 +1,7 @@
 // What the snippet does in a page, on the built file.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ours, page, settle, tag } from "./page.mjs";
+import { meta, nonce, ours, page, settle, tag } from "./page.mjs";
 
 const landing = "https://shop.example/sale?via=alice#top";
 const asItIs = { programId: "prog1", referrer: "https://blog.example/", cookieDuration: 30, url: landing };
@@ -92,7 +92,8 @@ for (const [what, act] of Object.entries(fallbacks)) {
 
 const careful = {
   "our tag has a nonce": { script: ours({ nonce: "n" }) },
-  "a script has a nonce, or there is a policy in a meta": { policy: true },
+  "a script has a nonce": { policy: nonce },
+  "a meta holds a policy": { policy: meta },
   "our file comes from another host": { script: ours({}, "https://go.shop.example/r/pixel.js") },
   "workers cannot be made": { change: (scope) => (scope.Worker = undefined) },
   "making one throws": { change: (scope) => (scope.Worker = class { constructor() { throw new Error("SecurityError"); } }) },
@@ -115,7 +116,7 @@ test("on another host of the site credentials are asked for", async () => {
 });
 
 test("a huge address is cut", async () => {
-  const p = page({ url: landing + "x".repeat(100_000), policy: true });
+  const p = page({ url: landing + "x".repeat(100_000), policy: nonce });
   await p.load();
   assert.equal(p.bodies()[0].url.length, 8000);
 });
@@ -136,7 +137,7 @@ test("our tag and base", async () => {
     ["bundled into another script", tag({}, at + "/assets/app.js"), ours(), at + "/r/t"],
     ["no program", tag(), null, at + "/r/t"],
   ]) {
-    const p = page({ url: landing, script, found, policy: true });
+    const p = page({ url: landing, script, found, policy: nonce });
     await p.load();
     assert.deepEqual(p.requests.map((request) => request.to), [to], what);
   }
@@ -144,7 +145,7 @@ test("our tag and base", async () => {
 
 test("attributes that make no sense are left out", async () => {
   for (const days of ["", "x", "-1", "1e3", "30.5", "99999"]) {
-    const p = page({ url: landing, script: ours({ "data-cookie_duration": days }), policy: true });
+    const p = page({ url: landing, script: ours({ "data-cookie_duration": days }), policy: nonce });
     await p.load();
     assert.equal("cookieDuration" in p.bodies()[0], false, days);
   }
@@ -169,7 +170,7 @@ test("an earlier visit's cookie is known at once and told once", async () => {
 
 test("the event comes once for an id, again for another", async () => {
   for (const [cid, told] of [["clk0", ["clk0"]], ["clk2", ["clk2"]]]) {
-    const p = page({ url: landing, cookie: "affonso_referral=clk0", policy: true, answer: () => ({ cid }) });
+    const p = page({ url: landing, cookie: "affonso_referral=clk0", policy: nonce, answer: () => ({ cid }) });
     await p.load();
     p.timers.forEach((timer) => timer.run());
     assert.deepEqual(p.events.map(([, id]) => id), told);
@@ -183,14 +184,14 @@ test("the event comes once for an id, again for another", async () => {
 });
 
 test("an empty id sets nothing", async () => {
-  const p = page({ url: landing, policy: true, answer: () => ({ cid: "", data: null }) });
+  const p = page({ url: landing, policy: nonce, answer: () => ({ cid: "", data: null }) });
   await p.load();
   assert.equal("affonso_referral" in p.scope, false);
   assert.deepEqual(p.events, []);
 });
 
 test("loaded twice is loaded once", async () => {
-  const p = page({ url: landing, policy: true });
+  const p = page({ url: landing, policy: nonce });
   await p.load();
   const { Affonso } = p.scope;
   await p.load();
@@ -201,7 +202,7 @@ test("loaded twice is loaded once", async () => {
 test("an edge out of reach is tried once more when the network is back", async () => {
   for (const event of ["online", "pageshow"]) {
     let up = false;
-    const p = page({ url: landing, policy: true, answer: () => (up ? { cid: "clk1" } : event === "online" ? undefined : 503) });
+    const p = page({ url: landing, policy: nonce, answer: () => (up ? { cid: "clk1" } : event === "online" ? undefined : 503) });
     await p.load();
     assert.equal(p.requests.length, 1);
     up = true;
@@ -211,14 +212,14 @@ test("an edge out of reach is tried once more when the network is back", async (
     await p.fire("pageshow");
     assert.equal(p.requests.length, 2);
   }
-  const down = page({ url: landing, policy: true, answer: () => undefined });
+  const down = page({ url: landing, policy: nonce, answer: () => undefined });
   await down.load();
   for (let i = 0; i < 3; i++) await down.fire("online");
   assert.equal(down.requests.length, 2, "once");
 });
 
 test("a route change with a referral is recorded, and no address twice", async () => {
-  const p = page({ policy: true });
+  const p = page({ policy: nonce });
   await p.load();
   p.scope.location.href = "https://shop.example/#/cart?via=bob";
   await p.fire("popstate");
@@ -227,7 +228,7 @@ test("a route change with a referral is recorded, and no address twice", async (
 });
 
 test("a prerendered page counts when it is shown", async () => {
-  const p = page({ url: landing, policy: true });
+  const p = page({ url: landing, policy: nonce });
   p.document.prerendering = true;
   await p.load();
   assert.deepEqual(p.requests, []);
@@ -238,7 +239,7 @@ test("a prerendered page counts when it is shown", async () => {
 test("signup, bind and codes", async () => {
   const p = page({
     url: landing,
-    policy: true,
+    policy: nonce,
     answer: ({ to }) =>
       to.endsWith("/s") ? 201 : to.endsWith("/b") ? 204 : to.endsWith("/c/sav%2Fe%20") ? { code: "SAV/E", valid: true, cid: "clk9", discount: { amount: 7 } } : to.includes("/c/") ? 404 : { cid: "clk1" },
     change: (scope) => (scope.Response = Response),
@@ -264,7 +265,7 @@ test("signup, bind and codes", async () => {
 
 test("before consent the click is bare, and travels in the address", async () => {
   const script = ours({ "data-requires-consent": "true" });
-  const p = page({ url: "https://shop.example/sale?via=alice&a=b%20c#top", script, policy: true });
+  const p = page({ url: "https://shop.example/sale?via=alice&a=b%20c#top", script, policy: nonce });
   await p.load();
   assert.equal(p.scope.Affonso.isConsentRequired(), true);
   assert.equal(p.bodies()[0].hasConsent, false);
@@ -282,6 +283,20 @@ test("before consent the click is bare, and travels in the address", async () =>
   assert.deepEqual([hasConsent, upgradeClickId, url], [true, "clk1", "https://shop.example/sale?via=alice&a=b%20c#top"]);
   await p.fire("popstate");
   assert.equal(p.requests.length, 2);
+});
+
+test("the address carries the click whatever it held", async () => {
+  const script = ours({ "data-requires-consent": "true" });
+  for (const [url, carried] of [
+    ["https://shop.example/#/cart?via=alice", "https://shop.example/?affonso_id=clk1#/cart?via=alice"],
+    ["https://shop.example/?via=alice#top", "https://shop.example/?via=alice&affonso_id=clk1#top"],
+    ["https://shop.example/?affonso_id=clk1", undefined],
+  ]) {
+    const p = page({ url, script, policy: nonce });
+    await p.load();
+    const replaced = p.events.find(([kind]) => kind === "replace");
+    assert.equal(replaced?.[2], carried);
+  }
 });
 
 test("consent while the click is under way waits for it", async () => {
@@ -305,7 +320,7 @@ test("consent without a referral asks nobody; a failed one can be given again", 
   assert.deepEqual(none.requests, []);
 
   let up = true;
-  const p = page({ url: landing, script, policy: true, answer: () => (up ? { cid: "clk1" } : undefined) });
+  const p = page({ url: landing, script, policy: nonce, answer: () => (up ? { cid: "clk1" } : undefined) });
   await p.load();
   up = false;
   assert.equal(await p.scope.affonsoConsentGranted(), false);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod snippet;
+mod test;
 
 /// What developers run in this repository.
 #[derive(Parser)]
@@ -18,11 +19,14 @@ struct Arguments {
 enum Command {
     /// Build what pages load (JavaScript, WebAssembly) into snippet/dist
     Snippet(snippet::Options),
+    /// Run everything that has to hold: lints, tests, kill tests, real browsers
+    Test(test::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Snippet(options) => snippet::run(&options),
+        Command::Test(options) => test::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -64,7 +64,7 @@ fn link(workspace: &Path, rustc: &Path) -> Result<()> {
     let cargo_home =
         cargo_home.or_else(|| Some(std::path::PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let cargo_home = cargo_home.context("neither CARGO_HOME nor HOME is set")?;
-    let remap = [(cargo_home.as_path(), "/cargo"), (workspace, "/workspace")]
+    let remap = [(cargo_home.as_path(), "/cargo"), (workspace, "/usher")]
         .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
     let mut cargo = command("cargo");
     cargo.args([
