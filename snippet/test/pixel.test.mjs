@@ -92,6 +92,7 @@ for (const [what, act] of Object.entries(fallbacks)) {
 
 const careful = {
   "our tag has a nonce": { script: ours({ nonce: "n" }) },
+  "our tag asks for it": { script: ours({ "data-parser": "edge" }) },
   "a script has a nonce": { policy: nonce },
   "a meta holds a policy": { policy: meta },
   "our file comes from another host": { script: ours({}, "https://go.shop.example/r/pixel.js") },

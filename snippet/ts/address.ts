@@ -16,10 +16,12 @@ export const canRefer = (): boolean => names.test(unescape(location.search + loc
 
 /**
  * Whether a worker can be started without breaking a policy. Its own answer's policy then holds in it, not the page's. A
- * nonce or a `<meta>` tells of a page's policy that may not allow our path.
+ * nonce or a `<meta>` tells of a page's policy that may not allow our path; `data-parser="edge"` is for policies that nothing
+ * on the page tells of (`worker-src 'none'`, trusted types).
  */
 const mayWork = (): boolean =>
   isSameOrigin &&
+  tag!.dataset.parser !== "edge" &&
   !tag!.nonce &&
   !document.querySelector('script[nonce],meta[http-equiv="content-security-policy" i]');
 
