@@ -2,6 +2,7 @@
 
 mod contract;
 mod delivery;
+mod redis;
 mod resolution;
 mod sqlite;
 
@@ -31,10 +32,7 @@ pub enum Role {
 pub async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<Arc<dyn Store>> {
     match url.split_once(':') {
         Some(("sqlite", path)) => Ok(Arc::new(sqlite::open(path, role).await?)),
-        Some(("redis" | "rediss", _)) => {
-            let _ = sites;
-            Err(StoreError::Settings("redis:// is not built yet".to_owned()))
-        }
+        Some(("redis" | "rediss", _)) => Ok(Arc::new(redis::open(url, sites, role).await?)),
         Some((scheme @ ("redis+sentinel" | "redis+cluster"), _)) => Err(StoreError::Settings(format!(
             "store url: {scheme}:// comes in a later version; sqlite:PATH, redis:// and rediss:// work"
         ))),

@@ -1,0 +1,61 @@
+//! The names of keys. Only that of the promo codes is documented for other programs.
+//!
+//! All others carry the site in braces, so that Redis Cluster keeps a site's keys in one slot and a script may touch
+//! several of them (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
+//! The scripts build the rest of the names from that of the outbox; `scripts/common.lua` lists them.
+
+use usher_model::{ClickId, SiteName};
+
+/// Promo codes: a hash, field = folded code, value = JSON.
+pub(super) fn codes(site: &SiteName) -> String {
+    format!("usher:{site}:codes")
+}
+
+/// How often each code was used: a hash.
+pub(super) fn code_uses(site: &SiteName) -> String {
+    own(site, "code_uses")
+}
+
+/// Deliveries that are due or held: a sorted set, score = when it may be claimed.
+pub(super) fn outbox(site: &SiteName) -> String {
+    own(site, "outbox")
+}
+
+/// Deliveries that are not settled: a sorted set, score = when they came in.
+pub(super) fn waiting(site: &SiteName) -> String {
+    own(site, "waiting")
+}
+
+/// Deliveries that failed for good: a sorted set, score = when.
+pub(super) fn dead(site: &SiteName) -> String {
+    own(site, "dead")
+}
+
+/// A click: a hash.
+pub(super) fn click(site: &SiteName, id: &ClickId) -> String {
+    own(site, &format!("click:{id}"))
+}
+
+/// The click that a customer is bound to.
+pub(super) fn customer(site: &SiteName, customer: &str) -> String {
+    own(site, &format!("customer:{customer}"))
+}
+
+/// Written to find out whether writing works.
+pub(super) const PROBE: &str = "usher:probe";
+
+fn own(site: &SiteName, rest: &str) -> String {
+    format!("usher:{{{site}}}:{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_key_has_no_braces_and_our_own_have() {
+        let site = SiteName::new("shop").expect("a site");
+        assert_eq!(codes(&site), "usher:shop:codes");
+        assert_eq!(outbox(&site), "usher:{shop}:outbox");
+    }
+}

@@ -1,0 +1,88 @@
+//! A store of either make, with what it stands on.
+
+use crate::{redis_server::RedisServer, sample};
+use std::{future::Future, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use usher_model::{Click, ClickId, SiteName, UnixMs, VisitorKey};
+use usher_store::{Result, Role, Store, StoreError};
+
+enum Ground {
+    Folder(TempDir),
+    Server(RedisServer),
+}
+
+/// The store under test.
+pub(crate) struct Bed {
+    pub(crate) store: Arc<dyn Store>,
+    ground: Ground,
+}
+
+impl Bed {
+    pub(crate) async fn sqlite() -> Self {
+        let ground = Ground::Folder(tempfile::tempdir().expect("a folder"));
+        Self { store: open(&ground, Role::Service).await, ground }
+    }
+
+    pub(crate) async fn redis() -> Self {
+        let ground = Ground::Server(RedisServer::start(&[]).await);
+        Self { store: open(&ground, Role::Service).await, ground }
+    }
+
+    /// Another opener of the same data: a tool beside the service, or a second edge.
+    pub(crate) async fn other(&self) -> Arc<dyn Store> {
+        open(&self.ground, Role::Tool).await
+    }
+
+    /// The store as it is after the process was started anew.
+    pub(crate) async fn reopen(self) -> Self {
+        drop(self.store);
+        Self { store: open(&self.ground, Role::Service).await, ground: self.ground }
+    }
+}
+
+async fn open(ground: &Ground, role: Role) -> Arc<dyn Store> {
+    let url = match ground {
+        Ground::Folder(folder) => format!("sqlite:{}", folder.path().join("usher.db").display()),
+        Ground::Server(server) => server.url(),
+    };
+    usher_store::open(&url, &sample::sites(), role).await.expect("a store")
+}
+
+/// The click of that id.
+pub(crate) async fn click(store: &dyn Store, site: &SiteName, id: &str) -> Option<Click> {
+    let id = sample::click_id(id);
+    patiently(|| async { store.click(site, &id).await }).await
+}
+
+/// The newest click of that visitor.
+pub(crate) async fn newest(
+    store: &dyn Store,
+    site: &SiteName,
+    visitor: u128,
+    since: UnixMs,
+) -> Option<Click> {
+    patiently(|| async { store.click_of_visitor(site, VisitorKey(visitor), since).await }).await
+}
+
+/// The click that the customer was bound to.
+pub(crate) async fn bound(store: &dyn Store, site: &SiteName, customer: &str) -> Option<ClickId> {
+    patiently(|| async { store.click_of_customer(site, customer).await }).await
+}
+
+/// A visitor's read has a deadline so short that a busy machine misses it now and then; the contract says what to do
+/// then: try again.
+async fn patiently<T, F, R>(read: F) -> T
+where
+    F: Fn() -> R,
+    R: Future<Output = Result<T>>,
+{
+    let try_again = async {
+        loop {
+            match read().await {
+                Err(StoreError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                other => return other.expect("a read"),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), try_again).await.expect("an answer in 20 s")
+}

@@ -1,0 +1,143 @@
+//! Entries.
+
+use crate::{
+    bed::{self, Bed},
+    sample::{
+        NOW, answer, click_id, code, dead, delivered, entry, ids, minting, other_site, promo, site, using,
+    },
+};
+use usher_model::{Acceptance, Answer, Delivery, Entry, EntryState, Job, UnixMs, limits};
+
+fn own(entry: &Entry) -> Delivery {
+    Delivery {
+        id: entry.id.as_str().to_owned(),
+        site: entry.site.clone(),
+        job: entry.job,
+        body: entry.body.clone(),
+        needs: entry.needs.clone(),
+        attempts: 0,
+        created_at: entry.now,
+    }
+}
+
+pub(crate) async fn an_entry_is_new_once_and_the_same_afterwards(bed: Bed) {
+    let store = &*bed.store;
+    let first = entry("evt_1");
+    assert_eq!(store.accept(first.clone()).await.expect("new"), Acceptance::New(vec![own(&first)]));
+    let again = Entry { id: entry("evt_2").id, now: NOW.plus(5), ..first.clone() };
+    let same = Acceptance::Same(EntryState { id: first.id, answer: None });
+    assert_eq!(store.accept(again).await.expect("same"), same);
+    assert_eq!(store.backlog().await.expect("a backlog").waiting, 1);
+}
+
+pub(crate) async fn a_key_is_taken_for_its_site_and_job_alone(bed: Bed) {
+    let store = &*bed.store;
+    let awkward = " a:b{c}*\u{1F49A}\n".to_owned();
+    let first = Entry { key: awkward, ..entry("1") };
+    let lead = Entry { job: Job::Signup, id: entry("2").id, ..first.clone() };
+    let elsewhere = Entry { site: other_site(), id: entry("3").id, ..first.clone() };
+    for entry in [&first, &lead, &elsewhere] {
+        assert_eq!(store.accept(entry.clone()).await.expect("new"), Acceptance::New(vec![own(entry)]));
+    }
+    assert!(matches!(store.accept(first).await, Ok(Acceptance::Same(_))));
+}
+
+pub(crate) async fn the_same_key_with_other_content_is_a_conflict(bed: Bed) {
+    let store = &*bed.store;
+    let first = entry("evt_1");
+    store.accept(first.clone()).await.expect("new");
+    let mut fingerprint = first.fingerprint;
+    fingerprint[31] ^= 1;
+    let other = Entry { fingerprint, id: entry("evt_2").id, ..first.clone() };
+    assert_eq!(store.accept(other.clone()).await.expect("asked"), Acceptance::Conflict(first.id));
+    assert_eq!(store.backlog().await.expect("a backlog").waiting, 1);
+}
+
+pub(crate) async fn of_many_at_once_one_is_new(bed: Bed) {
+    let tasks: Vec<_> = (0..64)
+        .map(|i| {
+            let store = bed.store.clone();
+            let entry = Entry { id: entry(&format!("id{i}")).id, ..entry("evt_1") };
+            tokio::spawn(async move { store.accept(entry).await.expect("an acceptance") })
+        })
+        .collect();
+    let (mut new, mut same) = (Vec::new(), Vec::new());
+    for task in tasks {
+        match task.await.expect("a task") {
+            Acceptance::New(deliveries) => new.extend(deliveries),
+            Acceptance::Same(state) => same.push(state.id.as_str().to_owned()),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((new.len(), same.len()), (1, 63));
+    assert!(same.iter().all(|id| *id == new[0].id));
+}
+
+pub(crate) async fn what_the_platform_said_is_given_to_whoever_asks_again(bed: Bed) {
+    let store = &*bed.store;
+    for (key, settlement, said) in [
+        ("good", delivered(Some("conv-up")), Some(answer())),
+        ("bad", dead("unknown customer"), Some(Answer { status: 422, body: "no".to_owned() })),
+    ] {
+        let Ok(Acceptance::New(deliveries)) = store.accept(entry(key)).await else { panic!("not new") };
+        store.settle(&deliveries[0], settlement, NOW.plus(9)).await.expect("settled");
+        let state = EntryState { id: entry(key).id, answer: said };
+        assert_eq!(store.accept(entry(key)).await.expect("same"), Acceptance::Same(state));
+    }
+}
+
+pub(crate) async fn an_entry_that_cannot_count_its_code_leaves_nothing(bed: Bed) {
+    let store = &*bed.store;
+    store
+        .put_codes(&site(), vec![(promo("once"), code(r#"{"affiliate":"a","max_uses":1}"#))])
+        .await
+        .expect("put");
+    store.accept(using("a", "once", Some(1))).await.expect("new");
+    let loser = Entry {
+        code: using("b", "once", Some(1)).code,
+        bind: Some((click_id("ush_b"), vec!["cus_b".to_owned()])),
+        ..minting("b", "ush_b")
+    };
+    assert_eq!(store.accept(loser.clone()).await.expect("asked"), Acceptance::UsedUp);
+    assert_eq!(bed::click(store, &site(), "ush_b").await, None);
+    assert_eq!(bed::bound(store, &site(), "cus_b").await, None);
+    assert_eq!(store.backlog().await.expect("a backlog").waiting, 1);
+    let without = Entry { code: None, ..loser };
+    assert!(matches!(store.accept(without).await, Ok(Acceptance::New(_))), "its key was not taken");
+}
+
+pub(crate) async fn customers_stay_with_their_first_click(bed: Bed) {
+    let store = &*bed.store;
+    let bind = |key: &str, click: &str, customers: &[&str]| Entry {
+        bind: Some((click_id(click), customers.iter().map(|&customer| customer.to_owned()).collect())),
+        ..entry(key)
+    };
+    store.accept(bind("1", "click-1", &["cus_1", "a@example.com"])).await.expect("new");
+    store.accept(bind("2", "click-2", &["cus_1", "cus_2"])).await.expect("new");
+    for (customer, click) in [
+        ("cus_1", Some("click-1")),
+        ("a@example.com", Some("click-1")),
+        ("cus_2", Some("click-2")),
+        ("cus_3", None),
+    ] {
+        let found = bed::bound(store, &site(), customer).await;
+        assert_eq!(found, click.map(click_id), "{customer}");
+    }
+    assert_eq!(bed::bound(store, &other_site(), "cus_1").await, None);
+}
+
+pub(crate) async fn what_was_acknowledged_is_there_after_a_restart(bed: Bed) {
+    bed.store.accept(entry("plain")).await.expect("new");
+    bed.store.accept(minting("minting", "ush_1")).await.expect("new");
+    let bed = bed.reopen().await;
+    let store = &*bed.store;
+    assert!(matches!(store.accept(entry("plain")).await, Ok(Acceptance::Same(_))));
+    assert!(matches!(store.accept(minting("minting", "ush_1")).await, Ok(Acceptance::Same(_))));
+    let later: UnixMs = NOW.plus(limits::LEASE_MS);
+    let claimed = store.claim(later, 10, 9).await.expect("a claim");
+    let mut found = ids(&claimed);
+    found.sort_unstable();
+    assert_eq!(found, ["conv_plain", "ush_1"]);
+    let own = claimed.iter().find(|delivery| delivery.id == "conv_plain").expect("there");
+    assert_eq!(*own, self::own(&entry("plain")));
+}

@@ -1,0 +1,72 @@
+//! What the embedded store alone has to promise.
+
+use crate::sample::{NOW, entry, sites};
+use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+use usher_model::Acceptance;
+use usher_store::{Role, Store, StoreError};
+
+fn url(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("usher.db").display())
+}
+
+async fn open(folder: &Path, role: Role) -> Result<Arc<dyn Store>, StoreError> {
+    usher_store::open(&url(folder), &sites(), role).await
+}
+
+#[tokio::test]
+async fn one_service_at_a_time_holds_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = open(folder.path(), Role::Service).await.expect("a store");
+    let Err(StoreError::Settings(why)) = open(folder.path(), Role::Service).await else {
+        panic!("a second service")
+    };
+    assert!(why.contains(&format!("process {}", std::process::id())), "{why}");
+    open(folder.path(), Role::Tool).await.expect("a tool may");
+    drop(first);
+    open(folder.path(), Role::Service).await.expect("the next one");
+}
+
+#[tokio::test]
+async fn its_files_are_its_owners_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), Role::Service).await.expect("a store");
+    assert!(matches!(store.accept(entry("a")).await, Ok(Acceptance::New(_))));
+    for name in ["usher.db", "usher.db-wal", "usher.db-shm"] {
+        let mode = std::fs::metadata(folder.path().join(name)).expect(name).permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_cannot_work_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("text.db"), "this is no database, whatever it is called")
+        .expect("a file");
+    let text = format!("sqlite:{}", folder.path().join("text.db").display());
+    let nowhere = format!("sqlite:{}", folder.path().join("no/such/usher.db").display());
+    for (url, word) in [
+        ("sqlite:", "path of a file"),
+        ("sqlite::memory:", "path of a file"),
+        ("postgres://u:s3cret@h/db", "redis://"),
+        ("usher.db", "sqlite:"),
+        ("redis+sentinel://h/", "later version"),
+        ("redis+cluster://h/", "later version"),
+        (&nowhere, "no/such/usher.db"),
+        (&text, "not a database"),
+    ] {
+        let Err(why) = usher_store::open(url, &sites(), Role::Service).await else { panic!("{url} opened") };
+        assert!(why.to_string().contains(word), "{url}: {why}");
+        assert!(!why.to_string().contains("s3cret"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_service_held_is_due_for_the_next_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), Role::Service).await.expect("a store");
+    store.accept(entry("a")).await.expect("new");
+    assert!(store.claim(NOW.plus(1), 10, 9).await.expect("a claim").is_empty());
+    drop(store);
+    let store = open(folder.path(), Role::Service).await.expect("a store");
+    assert_eq!(store.claim(NOW.plus(1), 10, 9).await.expect("a claim").len(), 1, "nobody else can hold it");
+}
