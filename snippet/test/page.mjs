@@ -24,7 +24,7 @@ export const settle = async () => {
 export const tag = (attributes = {}, src = "https://shop.example/r/pixel.js") => ({
   src,
   nonce: attributes.nonce || "",
-  dataset: { affonso: attributes["data-affonso"] },
+  dataset: { affonso: attributes["data-affonso"], parser: attributes["data-parser"] },
   getAttribute: (name) => attributes[name] ?? null,
 });
 
