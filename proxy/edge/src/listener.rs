@@ -13,7 +13,7 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use usher_model::limits;
 
 impl Edge {
@@ -22,7 +22,7 @@ impl Edge {
     pub async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, shutdown: CancellationToken) {
         let slots = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let graceful = Arc::new(GracefulShutdown::new());
-        let cut_off = CancellationToken::new();
+        let (cut_off, open) = (CancellationToken::new(), TaskTracker::new());
         let mut accepting = JoinSet::new();
         for listener in listeners {
             let acceptor = Acceptor {
@@ -30,6 +30,7 @@ impl Edge {
                 slots: Arc::clone(&slots),
                 graceful: Arc::clone(&graceful),
                 cut_off: cut_off.clone(),
+                open: open.clone(),
             };
             accepting.spawn(acceptor.run(listener, shutdown.clone()));
         }
@@ -45,8 +46,10 @@ impl Edge {
         };
         if timeout(Duration::from_millis(limits::DRAIN_MS), drained).await.is_err() {
             tracing::warn!("connections or their work did not end in time and are cut off");
-            cut_off.cancel();
         }
+        cut_off.cancel();
+        open.close();
+        open.wait().await;
     }
 }
 
@@ -56,6 +59,7 @@ struct Acceptor {
     slots: Arc<Semaphore>,
     graceful: Arc<GracefulShutdown>,
     cut_off: CancellationToken,
+    open: TaskTracker,
 }
 
 impl Acceptor {
@@ -90,16 +94,16 @@ impl Acceptor {
             async move { Ok::<_, Infallible>(edge.answer(request, peer.ip()).await) }
         });
         let connection = self.graceful.watch(protocol.serve_connection(TokioIo::new(stream), service));
-        let (cut_off, open) = (self.cut_off.clone(), self.edge.metrics.connections.clone());
-        open.inc();
-        tokio::spawn(async move {
+        let (cut_off, count) = (self.cut_off.clone(), self.edge.metrics.connections.clone());
+        count.inc();
+        self.open.spawn(async move {
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended badly");
                 },
                 () = cut_off.cancelled() => {}
             }
-            open.dec();
+            count.dec();
             drop(slot);
         });
     }

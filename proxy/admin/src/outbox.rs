@@ -1,0 +1,104 @@
+//! How the store and the outbox stand, looked at when somebody asks.
+
+use crate::State;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use serde::Serialize;
+
+/// The answer of `/readyz`.
+#[derive(Serialize)]
+pub(crate) struct Readiness {
+    /// Whether what is taken can be written down.
+    pub(crate) ready: bool,
+    /// Why not.
+    reasons: Vec<String>,
+    /// What is wrong but keeps nobody from being served.
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox: Option<Outbox>,
+}
+
+#[derive(Serialize)]
+struct Outbox {
+    waiting: u64,
+    dead: u64,
+    oldest_age_ms: Option<i64>,
+}
+
+impl Readiness {
+    /// Asks the store and the deliverer.
+    pub(crate) async fn of(state: &State) -> Self {
+        let mut reasons = Vec::new();
+        if let Err(error) = state.store.ready().await {
+            reasons.push(error.to_string());
+        }
+        let (mut warnings, mut outbox) = (Vec::new(), None);
+        match state.delivery.status().await {
+            Ok(status) => {
+                for (site, said) in &status.paused {
+                    warnings
+                        .push(format!("site {site}: the platform refuses its key, deliveries rest ({said})"));
+                }
+                if status.dead > 0 {
+                    warnings
+                        .push(format!("{} deliveries failed for good; see `usher outbox list`", status.dead));
+                }
+                let (waiting, dead, oldest_age_ms) = (status.waiting, status.dead, status.oldest_age_ms);
+                outbox = Some(Outbox { waiting, dead, oldest_age_ms });
+            }
+            Err(error) => warnings.push(format!("the outbox cannot be looked at: {error}")),
+        }
+        Self { ready: reasons.is_empty(), reasons, warnings, outbox }
+    }
+}
+
+/// The outbox in the metrics.
+pub(crate) struct Gauges {
+    store_ready: Gauge,
+    waiting: Gauge,
+    dead: Gauge,
+    oldest_age_ms: Gauge,
+    paused: Family<SiteLabel, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SiteLabel {
+    site: String,
+}
+
+impl Gauges {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let gauges = Self {
+            store_ready: Gauge::default(),
+            waiting: Gauge::default(),
+            dead: Gauge::default(),
+            oldest_age_ms: Gauge::default(),
+            paused: Family::default(),
+        };
+        registry.register("usher_store_ready", "1 when the store can write", gauges.store_ready.clone());
+        registry.register("usher_outbox_waiting", "Deliveries that wait", gauges.waiting.clone());
+        registry.register("usher_outbox_dead", "Deliveries that failed for good", gauges.dead.clone());
+        let oldest = "Age of the oldest delivery that waits, in milliseconds";
+        registry.register("usher_outbox_oldest_age_ms", oldest, gauges.oldest_age_ms.clone());
+        let paused = "1 for a site whose key the platform refuses";
+        registry.register("usher_site_paused", paused, gauges.paused.clone());
+        gauges
+    }
+
+    /// Brings the gauges up to date. What cannot be looked at keeps its value; `usher_store_ready` says so.
+    pub(crate) async fn refresh(&self, state: &State) {
+        self.store_ready.set(i64::from(state.store.ready().await.is_ok()));
+        if let Ok(status) = state.delivery.status().await {
+            self.waiting.set(i64::try_from(status.waiting).unwrap_or(i64::MAX));
+            self.dead.set(i64::try_from(status.dead).unwrap_or(i64::MAX));
+            self.oldest_age_ms.set(status.oldest_age_ms.unwrap_or(0));
+            self.paused.clear();
+            for (site, _) in status.paused {
+                self.paused.get_or_create(&SiteLabel { site: site.to_string() }).set(1);
+            }
+        }
+    }
+}

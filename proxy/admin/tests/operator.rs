@@ -1,0 +1,125 @@
+//! The operator's face over a socket, on the embedded store.
+
+use async_trait::async_trait;
+use prometheus_client::registry::Registry;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+use usher_admin::State;
+use usher_core::{Core, Tools};
+use usher_model::{Clock, Job, Random, SiteName, UnixMs};
+use usher_store::Role;
+use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
+
+struct Nobody;
+
+#[async_trait]
+impl Platform for Nobody {
+    async fn track(&self, _: TrackCall, _: Duration) -> Result<TrackAnswer, CallError> {
+        Err(CallError::Unreachable("nobody".to_owned()))
+    }
+
+    async fn deliver(&self, _: Job, _: &str, _: Duration) -> Result<Reply, CallError> {
+        Err(CallError::Unreachable("nobody".to_owned()))
+    }
+}
+
+impl Clock for Nobody {
+    fn now(&self) -> UnixMs {
+        UnixMs(1_700_000_000_000)
+    }
+}
+
+impl Random for Nobody {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+struct World {
+    at: SocketAddr,
+    shutdown: CancellationToken,
+    served: tokio::task::JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+async fn world() -> World {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = [SiteName::new("shop").expect("a name")];
+    let url = format!("sqlite:{}", folder.path().join("usher.db").display());
+    let store = usher_store::open(&url, &names, Role::Service).await.expect("a store");
+    let tools = Tools {
+        clock: Arc::new(Nobody),
+        random: Arc::new(Nobody),
+        store: Arc::clone(&store),
+        platform: Arc::new(Nobody),
+        click_budget: Duration::from_millis(100),
+        truncate_addresses: true,
+        retention_days: 395,
+        visitor_key: [7; 32],
+    };
+    let core = Core::start(&tools, &names).await;
+    let state =
+        State::new(store, core.delivery.clone(), Registry::default(), vec!["ops.internal".to_owned()]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = listener.local_addr().expect("an address");
+    let shutdown = CancellationToken::new();
+    let served = tokio::spawn(usher_admin::serve(listener, state, shutdown.clone()));
+    World { at, shutdown, served, _folder: folder }
+}
+
+async fn ask(world: &World, method: &str, path: &str, host: &str) -> String {
+    let mut stream = TcpStream::connect(world.at).await.expect("a connection");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer
+}
+
+#[tokio::test]
+async fn the_operator_sees_health_readiness_and_metrics() {
+    let world = world().await;
+    let health = ask(&world, "GET", "/healthz", "127.0.0.1:9090").await;
+    assert!(health.starts_with("HTTP/1.1 200") && health.ends_with("\r\n\r\nok"), "{health}");
+    let ready = ask(&world, "GET", "/readyz", "ops.internal").await;
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    let body =
+        r#"{"ready":true,"reasons":[],"warnings":[],"outbox":{"waiting":0,"dead":0,"oldest_age_ms":null}}"#;
+    assert!(ready.ends_with(body), "{ready}");
+    let metrics = ask(&world, "GET", "/metrics", "localhost").await;
+    assert!(
+        metrics.contains("usher_store_ready 1\n") && metrics.contains("usher_outbox_waiting 0\n"),
+        "{metrics}"
+    );
+    assert!(metrics.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn nothing_else_is_there() {
+    let world = world().await;
+    for path in ["/", "/api/", "/api/openapi.json", "/healthz/", "/../healthz"] {
+        assert!(ask(&world, "GET", path, "localhost").await.starts_with("HTTP/1.1 404"), "{path}");
+    }
+    let post = ask(&world, "POST", "/healthz", "localhost").await;
+    assert!(post.starts_with("HTTP/1.1 405") && post.contains("allow: GET, HEAD"), "{post}");
+    let head = ask(&world, "HEAD", "/healthz", "localhost").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+    let rebound = ask(&world, "GET", "/metrics", "evil.example").await;
+    assert!(rebound.starts_with("HTTP/1.1 421") && !rebound.contains("usher_"), "{rebound}");
+}
+
+#[tokio::test]
+async fn it_ends_when_told() {
+    let world = world().await;
+    let mut idle = TcpStream::connect(world.at).await.expect("a connection");
+    assert!(ask(&world, "GET", "/healthz", "localhost").await.starts_with("HTTP/1.1 200"));
+    world.shutdown.cancel();
+    world.served.await.expect("it ends");
+    let mut rest = Vec::new();
+    let _ = idle.read_to_end(&mut rest).await;
+    assert!(rest.is_empty());
+}
