@@ -26,14 +26,14 @@ const PAUSE: Duration = Duration::from_millis(300);
 pub(super) async fn watch(client: Client, sites: Vec<SiteName>, changes: watch::Sender<u64>) {
     let mut told = false;
     loop {
-        if let Err(why) = follow(&client, &sites, &changes).await {
-            if !fault::is_lost(&why) {
-                if !told {
-                    tracing::warn!(%why, "Redis does not tell of changed promo codes; they are looked at again and again");
-                    told = true;
-                }
-                raise(&changes);
+        if let Err(why) = follow(&client, &sites, &changes).await
+            && !fault::is_lost(&why)
+        {
+            if !told {
+                tracing::warn!(%why, "Redis does not tell of changed promo codes; they are looked at again and again");
+                told = true;
             }
+            raise(&changes);
         }
         sleep(PAUSE).await;
     }

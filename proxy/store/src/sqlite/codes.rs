@@ -14,11 +14,9 @@ pub(super) fn all(connection: &Connection, site: &SiteName) -> Result<Vec<(Promo
     let mut codes = Vec::new();
     while let Some(row) = rows.next()? {
         let (name, value): (String, String) = (get(row, 0)?, get(row, 1)?);
-        let uses: i64 = get(row, 2)?;
+        let uses = get::<i64>(row, 2)?.try_into().unwrap_or(0);
         match (PromoCode::fold(&name), Code::from_json(&value)) {
-            (Some(folded), Ok(code)) => {
-                codes.push((folded, Code { uses: uses.try_into().unwrap_or(0), ..code }))
-            }
+            (Some(folded), Ok(code)) => codes.push((folded, Code { uses, ..code })),
             (None, _) => tracing::warn!(%site, code = %name, "a promo code is left out: its name is no code"),
             (_, Err(why)) => tracing::warn!(%site, code = %name, %why, "a promo code is left out"),
         }

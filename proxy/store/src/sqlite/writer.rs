@@ -166,3 +166,142 @@ fn execute(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Sender, channel};
+    use tempfile::TempDir;
+    use usher_model::UnixMs;
+
+    struct Bench {
+        writer: Writer,
+        file: PathBuf,
+        _folder: TempDir,
+    }
+
+    fn bench() -> Bench {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("usher.db");
+        file::prepare(&file).expect("a file");
+        Bench { writer: Writer::start(&file, None).expect("a writer"), file, _folder: folder }
+    }
+
+    fn add(name: &'static str) -> impl FnOnce(&Connection, &mut Held) -> Result<()> + Send + 'static {
+        move |connection, _| {
+            connection.execute("INSERT INTO code VALUES ('shop', ?1, '{}')", [name])?;
+            Ok(())
+        }
+    }
+
+    fn names(connection: &Connection) -> Result<String> {
+        let all = "SELECT coalesce(group_concat(code, ' '), '') FROM (SELECT code FROM code ORDER BY code)";
+        Ok(connection.query_row(all, [], |row| row.get(0))?)
+    }
+
+    /// Keeps the thread busy until `queue` is done, so that the jobs which it queues become one group.
+    async fn while_busy<T>(bench: &Bench, queue: impl Future<Output = T>) -> T {
+        let (begun, has_begun) = oneshot::channel();
+        let (sender, receiver): (Sender<()>, _) = channel();
+        let wait = bench.writer.run(move |_, _| {
+            let _ = begun.send(());
+            let _ = receiver.recv();
+            Ok(())
+        });
+        let queue = async {
+            has_begun.await.expect("it begins");
+            // A job is queued when it is polled for the first time; the thread goes on after that.
+            tokio::join!(queue, async move { drop(sender) }).0
+        };
+        let (waited, done) = tokio::join!(wait, queue);
+        waited.expect("waited");
+        done
+    }
+
+    /// Runs three jobs as one group.
+    async fn group<F>(bench: &Bench, middle: F) -> [Result<()>; 3]
+    where
+        F: FnOnce(&Connection, &mut Held) -> Result<()> + Send + 'static,
+    {
+        let writer = &bench.writer;
+        let three = async { tokio::join!(writer.run(add("a")), writer.run(middle), writer.run(add("c"))) };
+        while_busy(bench, three).await.into()
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_leaves_its_neighbours_alone() {
+        let bench = bench();
+        let fail = |connection: &Connection, held: &mut Held| {
+            add("b")(connection, held)?;
+            Err(StoreError::Corrupt("mine".to_owned()))
+        };
+        let [first, middle, last] = group(&bench, fail).await;
+        assert!(first.is_ok() && last.is_ok());
+        assert!(matches!(middle, Err(StoreError::Corrupt(why)) if why == "mine"));
+        let reader = file::reader(&bench.file).expect("a reader");
+        assert_eq!(names(&reader).expect("names"), "a c");
+    }
+
+    #[tokio::test]
+    async fn when_the_transaction_fails_nobody_is_told_that_it_did_not() {
+        let bench = bench();
+        let undo = |connection: &Connection, held: &mut Held| {
+            held.take(1, UnixMs(9));
+            // What SQLite does by itself after some errors.
+            Ok(connection.execute_batch("ROLLBACK")?)
+        };
+        for outcome in group(&bench, undo).await {
+            assert!(outcome.is_err(), "{outcome:?}");
+        }
+        let after =
+            bench.writer.run(|connection, held| Ok((names(connection)?, held.is_held(1, UnixMs(0))))).await;
+        assert_eq!(after.expect("it goes on"), (String::new(), false));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_to_be_full_and_used_again_when_there_is_room() {
+        let bench = bench();
+        let limit = |pages: i64| {
+            bench.writer.run(move |connection, _| {
+                let used: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+                Ok(connection.pragma_update(None, "max_page_count", used + pages)?)
+            })
+        };
+        let big = |connection: &Connection, _: &mut Held| {
+            connection.execute("INSERT INTO code VALUES ('shop', 'big', hex(zeroblob(100000)))", [])?;
+            Ok(())
+        };
+        limit(2).await.expect("a limit");
+        let [first, middle, last] = group(&bench, big).await;
+        assert!(matches!(middle, Err(StoreError::Full(_))), "{middle:?}");
+        assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
+        limit(1_000).await.expect("room");
+        bench.writer.run(big).await.expect("written");
+        assert_eq!(names(&file::reader(&bench.file).expect("a reader")).expect("names"), "a big c");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_kept_waiting_by_another_process_says_so_and_goes_on() {
+        let bench = bench();
+        let other = file::writer(&bench.file).expect("another");
+        other.execute_batch("BEGIN IMMEDIATE").expect("its lock");
+        let refused = bench.writer.run(add("a")).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        other.execute_batch("COMMIT").expect("let go");
+        bench.writer.run(add("a")).await.expect("written");
+    }
+
+    #[tokio::test]
+    async fn what_was_queued_is_written_before_the_writer_ends() {
+        let bench = bench();
+        let queue = bench.writer.jobs.clone().expect("open");
+        let (reply, answer) = oneshot::channel();
+        let task: Box<dyn Job> = Box::new(Task { work: Some(add("a")), outcome: None, reply });
+        assert!(while_busy(&bench, queue.send(task)).await.is_ok());
+        drop(queue);
+        let Bench { writer, file, _folder } = bench;
+        drop(writer);
+        answer.await.expect("an answer").expect("written");
+        assert_eq!(names(&file::reader(&file).expect("a reader")).expect("names"), "a");
+    }
+}
