@@ -6,12 +6,16 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 use tokio_util::sync::CancellationToken;
 use usher_admin::State;
 use usher_core::{Core, Tools};
-use usher_model::{Clock, Job, Random, SiteName, UnixMs};
-use usher_store::Role;
+use usher_model::{
+    Acceptance, Click, ClickId, Clock, Code, Delivery, Entry, Job, PromoCode, Random, Settlement, SiteName,
+    UnixMs, VisitorKey,
+};
+use usher_store::{Backlog, PendingClick, Role, Store, StoreError};
 use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
 
 struct Nobody;
@@ -39,6 +43,64 @@ impl Random for Nobody {
     }
 }
 
+/// A store without room.
+struct Full;
+
+fn full<T>() -> usher_store::Result<T> {
+    Err(StoreError::Full("no space left on device".to_owned()))
+}
+
+#[async_trait]
+impl Store for Full {
+    async fn codes(&self, _: &SiteName) -> usher_store::Result<Vec<(PromoCode, Code)>> {
+        full()
+    }
+    async fn put_codes(&self, _: &SiteName, _: Vec<(PromoCode, Code)>) -> usher_store::Result<()> {
+        full()
+    }
+    async fn remove_code(&self, _: &SiteName, _: &PromoCode) -> usher_store::Result<bool> {
+        full()
+    }
+    fn code_changes(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
+    }
+    async fn record_clicks(&self, _: Vec<(Click, Option<PendingClick>)>) -> usher_store::Result<()> {
+        full()
+    }
+    async fn click(&self, _: &SiteName, _: &ClickId) -> usher_store::Result<Option<Click>> {
+        full()
+    }
+    async fn click_of_visitor(
+        &self,
+        _: &SiteName,
+        _: VisitorKey,
+        _: UnixMs,
+    ) -> usher_store::Result<Option<Click>> {
+        full()
+    }
+    async fn accept(&self, _: Entry) -> usher_store::Result<Acceptance> {
+        full()
+    }
+    async fn click_of_customer(&self, _: &SiteName, _: &str) -> usher_store::Result<Option<ClickId>> {
+        full()
+    }
+    async fn claim(&self, _: UnixMs, _: i64, _: usize) -> usher_store::Result<Vec<Delivery>> {
+        full()
+    }
+    async fn settle(&self, _: &Delivery, _: Settlement, _: UnixMs) -> usher_store::Result<()> {
+        full()
+    }
+    async fn backlog(&self) -> usher_store::Result<Backlog> {
+        full()
+    }
+    async fn forget(&self, _: UnixMs) -> usher_store::Result<u64> {
+        full()
+    }
+    async fn ready(&self) -> usher_store::Result<()> {
+        full()
+    }
+}
+
 struct World {
     at: SocketAddr,
     shutdown: CancellationToken,
@@ -48,9 +110,16 @@ struct World {
 
 async fn world() -> World {
     let folder = tempfile::tempdir().expect("a folder");
-    let names = [SiteName::new("shop").expect("a name")];
     let url = format!("sqlite:{}", folder.path().join("usher.db").display());
-    let store = usher_store::open(&url, &names, Role::Service).await.expect("a store");
+    let store = usher_store::open(&url, &[site()], Role::Service).await.expect("a store");
+    world_on(store, folder).await
+}
+
+fn site() -> SiteName {
+    SiteName::new("shop").expect("a name")
+}
+
+async fn world_on(store: Arc<dyn Store>, folder: tempfile::TempDir) -> World {
     let tools = Tools {
         clock: Arc::new(Nobody),
         random: Arc::new(Nobody),
@@ -61,7 +130,7 @@ async fn world() -> World {
         retention_days: 395,
         visitor_key: [7; 32],
     };
-    let core = Core::start(&tools, &names).await;
+    let core = Core::start(&tools, &[site()]).await;
     let state =
         State::new(store, core.delivery.clone(), Registry::default(), vec!["ops.internal".to_owned()]);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -96,6 +165,19 @@ async fn the_operator_sees_health_readiness_and_metrics() {
         "{metrics}"
     );
     assert!(metrics.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn a_store_without_room_is_not_ready_and_says_why() {
+    let world = world_on(Arc::new(Full), tempfile::tempdir().expect("a folder")).await;
+    let ready = ask(&world, "GET", "/readyz", "localhost").await;
+    assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+    assert!(
+        ready.contains(r#""ready":false,"reasons":["the store is full: no space left on device"]"#),
+        "{ready}"
+    );
+    assert!(ask(&world, "GET", "/metrics", "localhost").await.contains("usher_store_ready 0\n"));
+    assert!(ask(&world, "GET", "/healthz", "localhost").await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
