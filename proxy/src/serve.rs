@@ -56,7 +56,10 @@ impl Service {
         let edge = Arc::new(Edge::new(settings, Arc::clone(&core), Arc::clone(&tools.clock), metrics));
         let stop = CancellationToken::new();
         let mut fronts = Vec::new();
-        drop(admin);
+        if let Some(listener) = admin {
+            let state = usher_admin::State::new(tools.store, core.delivery.clone(), registry, Vec::new());
+            fronts.push(tokio::spawn(usher_admin::serve(listener, state, stop.clone())));
+        }
         fronts.push(tokio::spawn(edge.serve(listeners, stop.clone())));
         let shown = http.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         match admin_address {
@@ -77,7 +80,9 @@ impl Service {
         }
         match Arc::try_unwrap(self.core) {
             Ok(core) => core.finish(Duration::from_millis(limits::DRAIN_MS)).await,
-            Err(_) => tracing::warn!("requests are still under way; what they wrote is on disk and goes on at the next start"),
+            Err(_) => tracing::warn!(
+                "requests are still under way; what they wrote is on disk and goes on at the next start"
+            ),
         }
         tracing::info!("stopped");
     }

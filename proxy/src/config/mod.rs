@@ -32,8 +32,6 @@ pub(crate) struct Config {
     pub(crate) http: Vec<SocketAddr>,
     /// Where health and metrics are served; `None` when `server.admin` is `"off"`.
     pub(crate) admin: Option<SocketAddr>,
-    /// What the admin address asks for as a bearer token.
-    pub(crate) admin_token: Option<Secret>,
     /// Who may say what the visitor's address is.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Where codes, clicks and conversions last.
@@ -106,7 +104,6 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, secrets: &Secrets<'_
     Some(Config {
         http: server.http,
         admin: server.admin,
-        admin_token: server.admin_token,
         trusted_proxies: server.trusted_proxies,
         store_url: store_url?,
         upstream: upstream?,

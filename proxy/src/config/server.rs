@@ -7,7 +7,6 @@ use super::{
 };
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use usher_model::Secret;
 
 /// What a Caddy or nginx user would expect of a service that was given no address: every address of the machine.
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
@@ -17,39 +16,35 @@ const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090)
 pub(super) struct Server {
     pub(super) http: Vec<SocketAddr>,
     pub(super) admin: Option<SocketAddr>,
-    pub(super) admin_token: Option<Secret>,
     pub(super) trusted_proxies: Vec<IpNet>,
 }
 
 pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Server {
     let Some(section) = root.section("server", keys::SERVER) else {
-        return Server {
-            http: vec![HTTP],
-            admin: Some(ADMIN),
-            admin_token: None,
-            trusted_proxies: Vec::new(),
-        };
+        return Server { http: vec![HTTP], admin: Some(ADMIN), trusted_proxies: Vec::new() };
     };
     let http = listeners(&section, "http").unwrap_or_else(|| vec![HTTP]);
     listeners(&section, "https");
     super::unserved::warn(&section, "https");
     let admin = admin(&section);
-    let admin_token = secrets.one(&section, "admin_token", Use::Bearer);
+    // It guards the dashboard's API, which is not there yet; health and metrics ask for none.
+    secrets.one(&section, "admin_token", Use::Bearer);
+    super::unserved::warn(&section, "admin_token");
     if let Some(clash) = admin.and_then(|admin| http.iter().find(|http| same(**http, admin))) {
         section.place_of("admin").refuse::<()>(
             format!("is {}, where the public listener {clash} is as well", admin.unwrap_or(ADMIN)),
             "give it a port of its own",
         );
     }
-    if admin.is_some_and(|at| !at.ip().is_loopback()) && section.get("admin_token").is_none() {
+    if admin.is_some_and(|at| !at.ip().is_loopback()) {
         section.place_of("admin").warn(
-            "can be reached from other machines without a token",
-            "set server.admin_token, or listen on 127.0.0.1",
+            "shows health and metrics to every machine that reaches it",
+            "listen on 127.0.0.1, or keep others away from that port",
         );
     }
     let trusted_proxies =
         section.texts("trusted_proxies").unwrap_or_default().iter().filter_map(network).collect();
-    Server { http, admin, admin_token, trusted_proxies }
+    Server { http, admin, trusted_proxies }
 }
 
 fn listeners(section: &Section<'_>, key: &str) -> Option<Vec<SocketAddr>> {

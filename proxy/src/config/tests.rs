@@ -73,7 +73,7 @@ fn defaults() {
     let config = good(&site(""));
     assert_eq!(config.http, ["0.0.0.0:8080".parse().expect("an address")]);
     assert_eq!(config.admin, "127.0.0.1:9090".parse().ok());
-    assert!(config.admin_token.is_none() && config.trusted_proxies.is_empty());
+    assert!(config.trusted_proxies.is_empty());
     assert_eq!(config.store_url.expose(), "sqlite:dir/usher.db");
     assert_eq!(
         (config.upstream.base_url.as_str(), config.upstream.click_budget_ms),
@@ -92,7 +92,7 @@ fn defaults() {
 #[test]
 fn everything_that_is_written_arrives() {
     let config = good(&format!(
-        "[server]\nhttp = [\"localhost:0\", \"[::1]:81\"]\nadmin = \"off\"\nadmin_token = {{ env = \"KEY\" }}\n\
+        "[server]\nhttp = [\"localhost:0\", \"[::1]:81\"]\nadmin = \"off\"\n\
          trusted_proxies = [\"10.1.2.3/8\", \"::1\"]\n[store]\nurl = \"sqlite:/var/usher.db\"\n\
          [upstream]\nbase_url = \"http://127.0.0.1:9/v1/\"\napi_key = {{ file = \"key\" }}\nclick_budget_ms = 0\n\
          signing_secret = {{ file = \"/run/key\" }}\n[privacy]\ntruncate_addresses = false\nretention_days = 35\n{}",
@@ -110,7 +110,6 @@ fn everything_that_is_written_arrives() {
     assert_eq!(config.store_url.expose(), "sqlite:/var/usher.db");
     assert_eq!(config.upstream.base_url, "http://127.0.0.1:9/v1");
     let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_vec());
-    assert_eq!(secret(&config.admin_token), Some(b"k3y".to_vec()));
     assert_eq!(secret(&config.upstream.api_key), Some(b"from-file".to_vec()));
     assert_eq!(
         secret(&config.upstream.signing_secret),
@@ -279,10 +278,7 @@ fn listeners() {
         ("http = \"localhost:99999\"", "write an address and a port"),
         ("http = [\"0.0.0.0:1\", \"127.0.0.1:1\"]", "where 0.0.0.0:1 listens as well"),
         ("https = \"x\"", "write an address and a port"),
-        (
-            "admin = \"0.0.0.0:8080\"\nadmin_token = { env = \"KEY\" }",
-            "where the public listener 0.0.0.0:8080 is as well",
-        ),
+        ("admin = \"0.0.0.0:8080\"", "where the public listener 0.0.0.0:8080 is as well"),
         ("admin = \"on\"", "write an address and a port"),
         ("trusted_proxies = [\"10.0.0.0/33\"]", "write an address or a network"),
     ] {
@@ -386,7 +382,10 @@ fn warnings_do_not_refuse() {
         warnings(&format!("[upstream]\nbase_url = \"http://a.example\"\n{}", site("")))
             .contains("plain http")
     );
-    assert!(warnings(&format!("[server]\nadmin = \"0.0.0.0:1\"\n{}", site(""))).contains("without a token"));
+    assert!(
+        warnings(&format!("[server]\nadmin = \"0.0.0.0:1\"\n{}", site("")))
+            .contains("shows health and metrics")
+    );
     for later in [
         "origin = \"http://127.0.0.1:1\"",
         "click_signing_key = { env = \"KEY\" }",

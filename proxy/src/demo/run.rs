@@ -48,7 +48,8 @@ pub(crate) async fn run(port: Option<u16>, store: Option<&str>) -> anyhow::Resul
         program: Some(PROGRAM.to_owned()),
         ..standin::Settings::open(Arc::clone(&clock))
     };
-    let platform = tokio::spawn(standin::Standin::new(settings).serve(platform, stop.clone().cancelled_owned()));
+    let platform =
+        tokio::spawn(standin::Standin::new(settings).serve(platform, stop.clone().cancelled_owned()));
 
     let config = folder.configuration(platform_at, store)?;
     put_codes(&config).await?;
@@ -130,7 +131,8 @@ struct Folder(PathBuf);
 impl Folder {
     fn make() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("usher-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("cannot make the folder {}", path.display()))?;
         Ok(Self(path))
     }
 
@@ -162,8 +164,9 @@ api_keys = ["{API_KEY}"]
         );
         let path = self.0.join("usher.toml");
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        config::load(&path, &ProcessEnv)
-            .map_err(|findings| anyhow!("{}", findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+        config::load(&path, &ProcessEnv).map_err(|findings| {
+            anyhow!("{}", findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        })
     }
 }
 
