@@ -65,7 +65,8 @@ pub trait Store: Send + Sync + 'static {
     // --- the ledger -------------------------------------------------------------------------------------------
 
     /// Writes an entry with all that belongs to it (delivery, minted click and its delivery, code use, bindings)
-    /// in one transaction, once per (site, job, key).
+    /// in one transaction, once per (site, job, key). It waits for the click that it needs only while that click is
+    /// known and pending; in every other case, also when nobody knows the click, the deliverer decides.
     async fn accept(&self, entry: Entry) -> Result<Acceptance>;
 
     /// The click that a customer was bound to.
@@ -77,7 +78,8 @@ pub trait Store: Send + Sync + 'static {
     /// it settles them or `lease_ms` have passed.
     async fn claim(&self, now: UnixMs, lease_ms: i64, limit: usize) -> Result<Vec<Delivery>>;
 
-    /// Writes down what became of a delivery and lets go of it. Settling what is settled already changes nothing.
+    /// Writes down what became of a delivery and lets go of it. Settling what is settled already changes nothing. A
+    /// click's delivery may be settled by whoever knows better, unclaimed, and even before the click is written.
     async fn settle(&self, delivery: &Delivery, settlement: Settlement, now: UnixMs) -> Result<()>;
 
     /// How many deliveries wait and how many are dead.
@@ -85,7 +87,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- upkeep -----------------------------------------------------------------------------------------------
 
-    /// Removes entries, clicks and bindings from before `before`, unless something about them still waits.
+    /// Removes entries, clicks and bindings from before `before`, unless something about them still waits, be it for a
+    /// person; how many. What it does not get done within its deadline is left to the next call.
     async fn forget(&self, before: UnixMs) -> Result<u64>;
 
     /// Whether it can write now; the reason when it cannot.

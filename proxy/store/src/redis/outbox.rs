@@ -8,7 +8,7 @@ use crate::{
 use redis::aio::MultiplexedConnection;
 use usher_model::{ClickId, Delivery, Job, Settlement, SiteName, UnixMs, limits};
 
-/// Other edges may take what was seen before it can be claimed; then one looks again.
+/// Other edges may take all that was seen before it can be claimed; then one looks again.
 const ROUNDS: usize = 3;
 
 type Row = (String, String, String, String, u32, i64);
@@ -25,17 +25,16 @@ pub(super) async fn claim(
 ) -> Result<Vec<Delivery>> {
     let mut claimed: Vec<(Candidate, Delivery)> = Vec::new();
     for _ in 0..ROUNDS {
-        let wanted = limit - claimed.len();
-        let candidates = look(link, sites, now, wanted).await?;
-        if wanted == 0 || candidates.is_empty() {
-            break;
-        }
+        let candidates = look(link, sites, now, limit).await?;
         for (place, site) in sites.iter().enumerate() {
             let here: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.2 == place).collect();
             for delivery in take(link, site, &here, now, now.plus(lease_ms)).await? {
                 let seen = here.iter().find(|candidate| candidate.1 == delivery.id);
                 claimed.extend(seen.map(|&seen| (seen.clone(), delivery)));
             }
+        }
+        if candidates.is_empty() || !claimed.is_empty() {
+            break;
         }
     }
     claimed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -47,7 +46,7 @@ async fn look(link: &Link, sites: &[SiteName], now: UnixMs, limit: usize) -> Res
     let mut look = redis::pipe();
     for site in sites {
         let command = look.cmd("ZRANGEBYSCORE").arg(keys::outbox(site)).arg("-inf").arg(now.0);
-        command.arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit);
+        command.arg("WITHSCORES").arg("LIMIT").arg(0).arg(i64::try_from(limit).unwrap_or(i64::MAX));
     }
     let run = |mut connection: MultiplexedConnection| async move { look.query_async(&mut connection).await };
     let found: Vec<Vec<(String, f64)>> = if sites.is_empty() { Vec::new() } else { link.work(run).await? };

@@ -1,5 +1,6 @@
 //! What every make of the store promises, asked of each of them; and what only one of them has to promise.
 
+mod agreement;
 mod bed;
 mod claims;
 mod clicks;

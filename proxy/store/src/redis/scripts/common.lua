@@ -8,7 +8,7 @@
 --   needed_by:CLICK set          deliveries that need the click and are not delivered
 --   click:ID        hash         a click
 --   clicks          sorted set   clicks, by when they happened
---   visitor:KEY     hash         a visitor's newest click
+--   visitor:KEY     sorted set   a visitor's clicks, by when they happened
 --   customer:NAME   string       the click that a customer is bound to
 --   customers       sorted set   customers, by when they were bound
 --   code_uses       hash         how often each promo code was used
@@ -34,13 +34,8 @@ local function add_click(id, affiliate, visitor, created_at, upstream, value, ke
   redis.call('PEXPIRE', click, keep_ms)
   redis.call('ZADD', prefix .. 'clicks', created_at, id)
   if visitor == '' then return end
-  local of_visitor = name('visitor', visitor)
-  local newest = redis.call('HMGET', of_visitor, 'created_at', 'id')
-  local later = newest[1] and tonumber(created_at) - tonumber(newest[1])
-  if not later or later > 0 or (later == 0 and id > newest[2]) then
-    redis.call('HSET', of_visitor, 'created_at', created_at, 'id', id)
-    redis.call('PEXPIRE', of_visitor, keep_ms)
-  end
+  redis.call('ZADD', name('visitor', visitor), created_at, id)
+  redis.call('PEXPIRE', name('visitor', visitor), keep_ms)
 end
 
 -- Adds a click's delivery unless it is there or the platform knows the click; true when it was added.

@@ -15,9 +15,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', '(' .. before, 'L
     stays = true
   else
     local visitor = redis.call('HGET', name('click', id), 'visitor')
-    if visitor and visitor ~= '' and redis.call('HGET', name('visitor', visitor), 'id') == id then
-      redis.call('DEL', name('visitor', visitor))
-    end
+    if visitor and visitor ~= '' then redis.call('ZREM', name('visitor', visitor), id) end
     redis.call('DEL', name('click', id))
   end
   if stays then
