@@ -45,13 +45,26 @@ pub(super) fn path(text: &str) -> Result<PathBuf> {
 
 /// Creates the file if need be, readable by its owner alone, and brings its schema up to date.
 pub(super) fn prepare(path: &Path) -> Result<()> {
+    // SQLite gives the files beside it (-wal, -shm) the same permissions.
+    private().open(path).map_err(|why| settings(path, why))?;
+    let mut connection = writer(path)?;
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(settings(
+            path,
+            format_args!("its file system cannot share memory (journal mode {mode})"),
+        ));
+    }
+    schema::migrate(&mut connection)
+}
+
+/// Opens or creates a file that its owner alone may read.
+fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    // SQLite gives the files beside it (-wal, -shm) the same permissions.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|why| settings(path, why))?;
-    schema::migrate(&mut writer(path)?)
+    options
 }
 
 /// A connection that writes.
@@ -90,9 +103,7 @@ pub(super) fn lock(path: &Path, role: Role) -> Result<Option<Lock>> {
     let mut name = OsString::from(path);
     name.push(".lock");
     let name = PathBuf::from(name);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.open(&name).map_err(|why| settings(&name, why))?;
+    let mut file = private().open(&name).map_err(|why| settings(&name, why))?;
     match file.try_lock() {
         Ok(()) => {
             // Only for the other's message: the lock is what counts.

@@ -118,7 +118,7 @@ impl Pair {
                 }
             }
             Step::SettleClick { click: which, how } => {
-                self.settle(&delivery_of(&click(&id(*which))), *how).await
+                self.settle(&delivery_of(&click(&id(*which))), *how).await;
             }
             Step::Forget { age } => {
                 let before = now.plus(-age * MINUTE);
