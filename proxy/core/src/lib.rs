@@ -106,7 +106,7 @@ async fn upkeep(tools: Tools, stop: CancellationToken) {
         match tools.store.forget(tools.clock.now().plus(-kept_ms)).await {
             Ok(0) => {}
             Ok(removed) => {
-                tracing::info!(removed, days = tools.retention_days, "removed what is past its retention")
+                tracing::info!(removed, days = tools.retention_days, "removed what is past its retention");
             }
             Err(error) => tracing::warn!(%error, "what is past its retention could not be removed"),
         }

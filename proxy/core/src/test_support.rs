@@ -1,9 +1,7 @@
 //! What the unit tests share.
 
 use crate::{Signals, Visitor};
-use usher_model::{
-    Attribution, CodeOrClick, Consent, CookieDomain, Delivery, Job, Random, Site, SiteName, UnixMs,
-};
+use usher_model::{Delivery, Job, Random, Site, SiteName, UnixMs};
 
 /// Chance that repeats.
 pub(crate) struct Dice;
@@ -15,22 +13,7 @@ impl Random for Dice {
 }
 
 pub(crate) fn site() -> Site {
-    Site {
-        name: SiteName::new("shop").expect("a name"),
-        hosts: vec!["shop.example".to_owned()],
-        program: "prog".to_owned(),
-        prefix: "/r".to_owned(),
-        names_secret: None,
-        parameters: referral::Parameters::default(),
-        cookie_days: 30,
-        cookie_domain: CookieDomain::Registrable,
-        attribution: Attribution::LastClick,
-        code_or_click: CodeOrClick::Code,
-        consent: Consent::Granted,
-        honour_gpc: true,
-        api_keys: Vec::new(),
-        signing_secrets: Vec::new(),
-    }
+    Site::new(SiteName::new("shop").expect("a name"), vec!["shop.example".to_owned()], "prog".to_owned())
 }
 
 pub(crate) fn visitor() -> Visitor {

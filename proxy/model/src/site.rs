@@ -75,3 +75,27 @@ pub struct Site {
     /// When not empty, those calls must be signed with one of these.
     pub signing_secrets: Vec<Secret>,
 }
+
+impl Site {
+    /// A site with everything else as it is when the configuration does not say: prefix `/r`, the platform's parameters, a
+    /// cookie of 30 days on the registrable domain, last click, codes before clicks, consent taken as given.
+    #[must_use]
+    pub fn new(name: SiteName, hosts: Vec<String>, program: String) -> Self {
+        Self {
+            name,
+            hosts,
+            program,
+            prefix: "/r".to_owned(),
+            names_secret: None,
+            parameters: Parameters::default(),
+            cookie_days: 30,
+            cookie_domain: CookieDomain::Registrable,
+            attribution: Attribution::LastClick,
+            code_or_click: CodeOrClick::Code,
+            consent: Consent::Granted,
+            honour_gpc: true,
+            api_keys: Vec::new(),
+            signing_secrets: Vec::new(),
+        }
+    }
+}

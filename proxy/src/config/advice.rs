@@ -4,6 +4,7 @@
 use super::reader::{Place, Section};
 use referral::Parameters;
 use sha2::{Digest, Sha256};
+use usher_model::Site;
 
 /// Words that generic rules of EasyPrivacy, uBlock Origin and AdGuard look for in paths
 /// (<https://easylist.to/easylist/easyprivacy.txt>), and the platform's own name.
@@ -87,26 +88,26 @@ const LABELS: [&str; 34] = [
 const STRIPPED: [&str; 7] = ["aff", "affiliate", "awc", "cjevent", "irclickid", "ref", "rfsn"];
 
 /// About the words in a site's hosts and prefix.
-pub(super) fn names(site: &Section<'_>, hosts: Option<&[String]>, prefix: Option<&str>) {
-    let better = hosts.and_then(|hosts| hosts.first()).map_or_else(|| "k7q".to_owned(), |host| neutral(host));
-    if let Some(word) = prefix.and_then(|prefix| prefix.split('/').find(|part| listed(part, &WORDS))) {
-        site.place_of("prefix").warn(
+pub(super) fn names(section: &Section<'_>, site: &Site) {
+    let better = site.hosts.first().map_or_else(|| "k7q".to_owned(), |host| neutral(host));
+    if let Some(word) = site.prefix.split('/').find(|part| listed(part, &WORDS)) {
+        section.place_of("prefix").warn(
             format!("has the word {word:?}, which blockers look for"),
             format!("prefer one that says nothing, such as \"/{better}\""),
         );
     }
-    for host in hosts.unwrap_or_default() {
+    for host in &site.hosts {
         let label = host.split('.').next().unwrap_or(host);
         if host.contains('.') && listed(label, &LABELS) {
-            site.place_of("hosts").warn(
+            section.place_of("hosts").warn(
                 format!("holds {host:?}, and blockers look for {label:?}"),
                 "prefer the shop's own host, or a name such as \"go\"",
             );
         }
     }
-    if site.get("names_secret").is_none() {
-        let prefix = prefix.unwrap_or("/r");
-        site.place_of("names_secret").warn(
+    if section.get("names_secret").is_none() {
+        let prefix = &site.prefix;
+        section.place_of("names_secret").warn(
             format!(
                 "is missing: the tag loads {prefix}/pixel.js, a name that one rule can stop on every site"
             ),

@@ -7,46 +7,46 @@ use super::{
     unserved,
 };
 use referral::Parameters;
-use usher_model::{Attribution, CodeOrClick, Consent, CookieDomain, Site, SiteName, limits};
-
-const PREFIX: &str = "/r";
-const COOKIE_DAYS: u16 = 30;
+use usher_model::{Attribution, CodeOrClick, Consent, Site, SiteName, limits};
 
 /// `None` when something about it is wrong, which has then been reported.
 pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<Site> {
     let name = name(section);
     let hosts = hosts_of(section);
     let program = program(section);
-    let prefix = match section.text("prefix") {
-        Some(written) => hosts::prefix(&written),
-        None => Some(PREFIX.to_owned()),
-    };
+    let prefix = section.text("prefix").map(|written| hosts::prefix(&written));
     let cookie_domain = match (section.text("cookie_domain"), &hosts) {
-        (Some(written), Some(hosts)) => hosts::cookie_domain(&written, hosts),
-        _ => Some(CookieDomain::Registrable),
+        (Some(written), Some(hosts)) => Some(hosts::cookie_domain(&written, hosts)),
+        _ => None,
     };
     let names_secret = secrets.one(section, "names_secret", Use::Key);
     let api_keys = secrets.list(section, "api_keys", Use::Bearer);
     let signing_secrets = secrets.list(section, "signing_secret", Use::Key);
     let parameters = parameters(section);
+    let cookie_days = section.whole("cookie_days", 1..=limits::COOKIE_DAYS);
+    let (attribution, code_or_click, consent) =
+        (attribution(section), code_or_click(section), consent(section));
+    let honour_gpc = section.flag("honour_gpc");
     unserved::of_site(section, secrets);
-    advice::names(section, hosts.as_deref(), prefix.as_deref());
-    Some(Site {
-        cookie_days: section.whole("cookie_days", 1..=limits::COOKIE_DAYS).unwrap_or(COOKIE_DAYS),
-        attribution: attribution(section),
-        code_or_click: code_or_click(section),
-        consent: consent(section),
-        honour_gpc: section.flag("honour_gpc").unwrap_or(true),
-        name: name?,
-        hosts: hosts?,
-        program: program?,
-        prefix: prefix?,
-        cookie_domain: cookie_domain?,
+
+    // What is not written is as it is without a word; what is written wrong has been reported.
+    let silent = Site::new(name?, hosts?, program?);
+    let site = Site {
+        prefix: prefix.unwrap_or(Some(silent.prefix))?,
+        cookie_domain: cookie_domain.unwrap_or(Some(silent.cookie_domain))?,
         parameters: parameters?,
+        cookie_days: cookie_days.unwrap_or(silent.cookie_days),
+        attribution: attribution.unwrap_or(silent.attribution),
+        code_or_click: code_or_click.unwrap_or(silent.code_or_click),
+        consent: consent.unwrap_or(silent.consent),
+        honour_gpc: honour_gpc.unwrap_or(silent.honour_gpc),
         names_secret,
         api_keys,
         signing_secrets,
-    })
+        ..silent
+    };
+    advice::names(section, &site);
+    Some(site)
 }
 
 fn name(section: &Section<'_>) -> Option<SiteName> {
@@ -110,17 +110,17 @@ fn parameters(section: &Section<'_>) -> Option<Parameters> {
     }
 }
 
-fn attribution(section: &Section<'_>) -> Attribution {
+fn attribution(section: &Section<'_>) -> Option<Attribution> {
     let words = [("last_click", Attribution::LastClick), ("first_click", Attribution::FirstClick)];
-    section.choice("attribution", &words).unwrap_or(Attribution::LastClick)
+    section.choice("attribution", &words)
 }
 
-fn code_or_click(section: &Section<'_>) -> CodeOrClick {
+fn code_or_click(section: &Section<'_>) -> Option<CodeOrClick> {
     let words = [("code", CodeOrClick::Code), ("click", CodeOrClick::Click), ("latest", CodeOrClick::Latest)];
-    section.choice("code_or_click", &words).unwrap_or(CodeOrClick::Code)
+    section.choice("code_or_click", &words)
 }
 
-fn consent(section: &Section<'_>) -> Consent {
+fn consent(section: &Section<'_>) -> Option<Consent> {
     let words = [("granted", Consent::Granted), ("required", Consent::Required)];
-    section.choice("consent", &words).unwrap_or(Consent::Granted)
+    section.choice("consent", &words)
 }

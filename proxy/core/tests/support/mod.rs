@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 use usher_core::{Core, Refusal, Signals, Tools, Visitor, capture::Tracked, codes::Resolved};
-use usher_model::{
-    Answer, Attribution, ClickId, Clock, Code, CodeOrClick, Consent, CookieDomain, Job, PromoCode, Random,
-    Site, SiteName, UnixMs,
-};
+use usher_model::{Answer, ClickId, Clock, Code, Job, PromoCode, Random, Site, SiteName, UnixMs};
 use usher_store::Role;
 use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
 
@@ -260,20 +257,5 @@ impl Random for Counter {
 }
 
 fn site() -> Site {
-    Site {
-        name: SiteName::new("shop").expect("a name"),
-        hosts: vec!["shop.example".to_owned()],
-        program: "prog".to_owned(),
-        prefix: "/r".to_owned(),
-        names_secret: None,
-        parameters: referral::Parameters::default(),
-        cookie_days: 30,
-        cookie_domain: CookieDomain::Registrable,
-        attribution: Attribution::LastClick,
-        code_or_click: CodeOrClick::Code,
-        consent: Consent::Granted,
-        honour_gpc: true,
-        api_keys: Vec::new(),
-        signing_secrets: Vec::new(),
-    }
+    Site::new(SiteName::new("shop").expect("a name"), vec!["shop.example".to_owned()], "prog".to_owned())
 }

@@ -20,10 +20,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use usher_core::{Core, Tools};
 use usher_edge::{Edge, Metrics, Names, Settings};
-use usher_model::{
-    Attribution, Clock, Code, CodeOrClick, Consent, CookieDomain, PromoCode, Random, Secret, Site, SiteName,
-    UnixMs,
-};
+use usher_model::{Clock, Code, PromoCode, Random, Secret, Site, SiteName, UnixMs};
 use usher_store::{Role, Store};
 
 /// A user agent that no list of bots knows.
@@ -131,21 +128,11 @@ pub(crate) fn sale(event: &str) -> String {
 }
 
 fn site() -> Site {
+    let hosts = vec!["shop.example".to_owned(), "go.shop.example".to_owned()];
     Site {
-        name: SiteName::new("shop").expect("a name"),
-        hosts: vec!["shop.example".to_owned(), "go.shop.example".to_owned()],
-        program: "prog".to_owned(),
-        prefix: "/r".to_owned(),
         names_secret: Some(Secret::new("names")),
-        parameters: referral::Parameters::default(),
-        cookie_days: 30,
-        cookie_domain: CookieDomain::Registrable,
-        attribution: Attribution::LastClick,
-        code_or_click: CodeOrClick::Code,
-        consent: Consent::Granted,
-        honour_gpc: true,
         api_keys: vec![Secret::new("shop-key")],
-        signing_secrets: Vec::new(),
+        ..Site::new(SiteName::new("shop").expect("a name"), hosts, "prog".to_owned())
     }
 }
 
