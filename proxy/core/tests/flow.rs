@@ -57,7 +57,7 @@ async fn nobody_who_does_not_look_is_counted() {
         |v| v.signals.prefetch = true,
         |v| {
             v.user_agent =
-                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)".to_owned()
+                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)".to_owned();
         },
         |v| v.user_agent.clear(),
     ] {
