@@ -44,14 +44,10 @@ impl Drop for Link {
 }
 
 impl Link {
-    /// Begins with `first`, and connects anew in the background; `on_return` is raised whenever Redis answers again.
-    pub(super) fn start(
-        client: Client,
-        first: Option<MultiplexedConnection>,
-        on_return: watch::Sender<u64>,
-    ) -> Self {
+    /// Begins with `first`, and connects anew in the background whenever that is needed.
+    pub(super) fn start(client: Client, first: Option<MultiplexedConnection>) -> Self {
         let (live, _) = watch::channel(first.map(|connection| Live { number: 0, connection }));
-        let prober = tokio::spawn(probe(client, live.clone(), on_return)).abort_handle();
+        let prober = tokio::spawn(probe(client, live.clone())).abort_handle();
         Self { live, prober }
     }
 
@@ -142,14 +138,13 @@ fn late() -> RedisError {
     RedisError::from(io::Error::new(io::ErrorKind::TimedOut, "Redis gave no answer in time"))
 }
 
-async fn probe(client: Client, live: watch::Sender<Option<Live>>, on_return: watch::Sender<u64>) {
+async fn probe(client: Client, live: watch::Sender<Option<Live>>) {
     let mut state = live.subscribe();
     let mut number = 0;
     while state.wait_for(Option::is_none).await.is_ok() {
         number += 1;
         let connection = reconnect(&client).await;
         live.send_replace(Some(Live { number, connection }));
-        on_return.send_modify(|count| *count += 1);
     }
 }
 

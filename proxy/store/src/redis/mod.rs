@@ -38,14 +38,8 @@ pub(crate) async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<Re
         Err(why) => return Err(why),
     };
     let (changes, receiver) = watch::channel(0);
-    let tracker =
-        tokio::spawn(tracking::watch(client.clone(), sites.to_vec(), changes.clone())).abort_handle();
-    Ok(RedisStore {
-        link: Link::start(client, first, changes),
-        sites: sites.to_vec(),
-        changes: receiver,
-        tracker,
-    })
+    let tracker = tokio::spawn(tracking::watch(client.clone(), sites.to_vec(), changes)).abort_handle();
+    Ok(RedisStore { link: Link::start(client, first), sites: sites.to_vec(), changes: receiver, tracker })
 }
 
 /// The store.

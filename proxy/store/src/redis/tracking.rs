@@ -24,6 +24,10 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Raises `changes` whenever codes or uses of these sites may have changed.
 pub(super) async fn watch(client: Client, sites: Vec<SiteName>, changes: watch::Sender<u64>) {
+    // Without a prefix every key of the server would be told of.
+    if sites.is_empty() {
+        return;
+    }
     let mut told = false;
     loop {
         if let Err(why) = follow(&client, &sites, &changes).await
