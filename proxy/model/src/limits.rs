@@ -37,6 +37,8 @@ pub const STORE_READ_MS: u64 = 25;
 pub const STORE_EMBEDDED_READ_MS: u64 = 1_000;
 /// A write of the store that an answer waits for.
 pub const STORE_WRITE_MS: u64 = 5_000;
+/// How long reads that a sale depends on are repeated while the store does not answer them.
+pub const STORE_PATIENCE_MS: u64 = 1_000;
 /// One delivery to the platform, from connecting to the last byte of its answer.
 pub const UPSTREAM_CALL_MS: u64 = 20_000;
 /// One call for a visitor's click; it may go on behind the answer that the visitor already has.

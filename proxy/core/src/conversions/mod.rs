@@ -15,6 +15,7 @@ use rules::{Rule, SeenClick, SeenCode, Signals, choose};
 use serde_json::{Value, json};
 use signup::SignupRequest;
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 use usher_model::{
     Acceptance, AffiliateCode, Answer, Click, ClickId, CodeUse, Entry, EntryState, Job, RecordId, Site,
     UnixMs, Upstream, Validity, limits,
@@ -123,7 +124,8 @@ impl Conversions {
         }
         for customer in &request.customers {
             if signals.customer.is_none() {
-                signals.customer = self.tools.store.click_of_customer(&site.name, customer).await?;
+                signals.customer =
+                    patiently(|| self.tools.store.click_of_customer(&site.name, customer)).await?;
             }
         }
         Ok((signals, standing))
@@ -135,7 +137,7 @@ impl Conversions {
         site: &Site,
         id: &ClickId,
     ) -> Result<(Option<AffiliateCode>, Standing), Refusal> {
-        let Some(click) = self.tools.store.click(&site.name, id).await? else {
+        let Some(click) = self.written_click(site, id).await? else {
             let standing = match id.is_minted() {
                 true => Standing::Unusable(format!("{id} is not a click of this site")),
                 // The platform's own, from before Usher or from another edge's store: the platform knows.
@@ -151,6 +153,19 @@ impl Conversions {
             _ => Standing::Awaited,
         };
         Ok((Some(click.affiliate), standing))
+    }
+
+    /// The click, as it was written. Clicks are written behind the visitor's back, so one that an edge has just minted may
+    /// take a moment to be found; others are there or are none of ours.
+    async fn written_click(&self, site: &Site, id: &ClickId) -> Result<Option<Click>, Refusal> {
+        let patience = Instant::now() + Duration::from_millis(limits::STORE_PATIENCE_MS);
+        loop {
+            let click = patiently(|| self.tools.store.click(&site.name, id)).await?;
+            if click.is_some() || !id.is_minted() || Instant::now() > patience {
+                return Ok(click);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// What is to be written, by the rule that won.
@@ -248,6 +263,24 @@ impl Conversions {
                 queued(&id, &key)
             }
         }))
+    }
+}
+
+/// A read that a sale depends on. The store gives up early on reads, for a visitor's sake; a server can wait a little.
+async fn patiently<T, F>(read: impl Fn() -> F) -> usher_store::Result<T>
+where
+    F: Future<Output = usher_store::Result<T>>,
+{
+    let patience = Instant::now() + Duration::from_millis(limits::STORE_PATIENCE_MS);
+    let mut pause = Duration::from_millis(10);
+    loop {
+        match read().await {
+            Err(StoreError::Unavailable(_)) if Instant::now() + pause < patience => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            read => return read,
+        }
     }
 }
 

@@ -36,14 +36,15 @@ pub(super) async fn attempt(tools: &Tools, delivery: &Delivery) -> Attempted {
 async fn resolved_body(tools: &Tools, delivery: &Delivery) -> Result<String, Settlement> {
     let Some(needs) = &delivery.needs else { return Ok(delivery.body.clone()) };
     let now = tools.clock.now();
-    let again = |why: String| Settlement::Retry {
-        due_at: now.plus(pause_ms(delivery.attempts, tools.random.as_ref())),
-        error: why,
-    };
+    let due_at = now.plus(pause_ms(delivery.attempts, tools.random.as_ref()));
     let click = match tools.store.click(&delivery.site, needs).await {
         Ok(Some(click)) => click,
         Ok(None) => return Err(hopeless(format!("its click {needs} is not known"))),
-        Err(error) => return Err(again(error.to_string())),
+        // The platform was not asked, so it counts as no attempt.
+        Err(error) => {
+            tracing::debug!(id = delivery.id, %error, "its click was not read");
+            return Err(Settlement::Release { due_at });
+        }
     };
     match (&click.upstream, click.upstream_id()) {
         (_, Some(id)) => {
@@ -52,7 +53,7 @@ async fn resolved_body(tools: &Tools, delivery: &Delivery) -> Result<String, Set
                 .map_err(|error| hopeless(format!("its body cannot be read: {error}")))
         }
         (Upstream::Refused(why), _) => Err(hopeless(format!("the platform refused its click: {why}"))),
-        _ => Err(again("its click is not known upstream yet".to_owned())),
+        _ => Err(Settlement::Release { due_at }),
     }
 }
 
