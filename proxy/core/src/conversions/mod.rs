@@ -275,7 +275,7 @@ where
     let mut pause = Duration::from_millis(10);
     loop {
         match read().await {
-            Err(StoreError::Unavailable(_)) if Instant::now() + pause < patience => {
+            Err(usher_store::StoreError::Unavailable(_)) if Instant::now() + pause < patience => {
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
