@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod snippet;
 mod test;
 
@@ -17,6 +18,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Compare the speed with nginx and a bare hyper, side by side
+    Bench(bench::Options),
     /// Build what pages load (JavaScript, WebAssembly) into snippet/dist
     Snippet(snippet::Options),
     /// Run everything that has to hold: lints, tests, kill tests, real browsers
@@ -25,6 +28,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Bench(options) => bench::run(&options),
         Command::Snippet(options) => snippet::run(&options),
         Command::Test(options) => test::run(&options),
     };

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 mod closing;
-mod tools;
+pub(crate) mod tools;
 
 use closing::{Closing, Count};
 
@@ -107,7 +107,7 @@ fn cargo_test(root: &Path, usher: &Path, quick: bool) -> Command {
     command
 }
 
-fn cargo(root: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root);
     command
@@ -183,12 +183,12 @@ fn summary(outcomes: &[Outcome], quick: bool) -> Count {
     total
 }
 
-fn say(line: &str) -> Result<()> {
+pub(crate) fn say(line: &str) -> Result<()> {
     writeln!(io::stdout(), "\n=== {line}")?;
     Ok(())
 }
 
-fn root() -> Result<PathBuf> {
+pub(crate) fn root() -> Result<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().map(Path::to_owned).context("xtask stands in the repository")
 }

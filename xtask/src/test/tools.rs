@@ -58,7 +58,7 @@ fn answers(program: &str) -> bool {
 }
 
 /// Installs Debian's packages, as root or through sudo.
-fn install(packages: &[&str]) -> Result<()> {
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     let by_hand = format!("apt-get update && apt-get install --yes --no-install-recommends {list}");
     ensure!(
