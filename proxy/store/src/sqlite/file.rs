@@ -5,7 +5,7 @@ use crate::{
     Role,
     contract::{Result, StoreError},
 };
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions, TryLockError},
@@ -88,6 +88,9 @@ fn connect(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Else a prepared query that compares a range is parsed and planned again for each new value
+    // (https://sqlite.org/queryplanner-ng.html#qpstab); all of ours have one good plan.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(SETTINGS)?;
     Ok(connection)
 }
@@ -126,4 +129,29 @@ pub(super) fn lock(path: &Path, role: Role) -> Result<Option<Lock>> {
 
 fn settings(path: &Path, why: impl std::fmt::Display) -> StoreError {
     StoreError::Settings(format!("store url: cannot open {}: {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{clicks, outbox};
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn prepared_queries_stay_prepared_whatever_the_values() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("usher.db");
+        prepare(&path).expect("a file");
+        let connection = reader(&path).expect("a reader");
+        for sql in [clicks::NEWEST, outbox::DUE] {
+            let mut statement = connection.prepare(sql).expect(sql);
+            for value in 1..=3 {
+                for parameter in 1..=statement.parameter_count() {
+                    statement.raw_bind_parameter(parameter, value).expect(sql);
+                }
+                while statement.raw_query().next().expect(sql).is_some() {}
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+        }
+    }
 }
