@@ -66,14 +66,26 @@ async fn the_smallest_form_that_the_browser_takes_is_sent() {
 async fn the_parser_is_there_for_a_year() {
     let edge = start().await;
     let script = edge.get("/r/pixel.js").send().await.expect(200).text();
-    let end = script.find(".wasm").expect("the script names its parser");
-    let start = script[..end].rfind(|c: char| !c.is_ascii_alphanumeric() && c != '-').map_or(0, |at| at + 1);
-    let parser = edge.get(&format!("/r/{}.wasm", &script[start..end])).send().await.expect(200);
+    // The script starts a worker, and the worker loads the parser: both by names that change with their content.
+    let worker = file(&script, ".js").expect("the script names its worker");
+    let worker = edge.get(&format!("/r/{worker}")).send().await.expect(200);
+    assert!(
+        worker.header("content-security-policy").is_none(),
+        "a worker's own policy decides over WebAssembly"
+    );
+    let parser = file(&worker.text(), ".wasm").expect("the worker names its parser");
+    let parser = edge.get(&format!("/r/{parser}")).send().await.expect(200);
     assert_eq!(parser.header("content-type"), Some("application/wasm"));
     assert!(parser.body.starts_with(b"\0asm"));
     let caching = parser.header("cache-control").unwrap_or_default();
     assert!(caching.contains("immutable") && caching.contains("max-age=31536000"), "{caching}");
     assert_eq!(edge.get("/r/0000000000000000.wasm").send().await.status, 404);
+}
+
+/// The last file name with this ending that stands in quotes.
+fn file(script: &str, ending: &str) -> Option<String> {
+    let quoted = script.split(['"', '\'', '`']).filter(|text| text.ends_with(ending));
+    quoted.filter(|text| !text.contains(char::is_whitespace)).map(str::to_owned).next_back()
 }
 
 fn varies(answer: &Answer) -> bool {

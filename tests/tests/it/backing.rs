@@ -1,5 +1,7 @@
 //! The two stores that every test of promo codes and conversions runs against.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::Value;
 use usher_tests::{Builder, Edge, RedisServer, Standin, Store};
 
@@ -46,10 +48,17 @@ impl Backing {
         self.put_code(edge, code, value).await;
         let affiliate = &value["affiliate"];
         usher_tests::eventually(&format!("the edge knows {code} of {affiliate}"), async || {
-            (edge.code_call(code).visitor("192.0.2.200").send().await.status == 200).then_some(())
+            (edge.code_call(code).visitor(&stranger()).send().await.status == 200).then_some(())
         })
         .await;
     }
+}
+
+/// An address that nobody came from yet: whoever looks for a code that is not there yet is guessing, and guesses are limited.
+pub(crate) fn stranger() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("100.{}.{}.9", 64 + next / 250 % 64, next % 250)
 }
 
 /// Makes each of these functions a test against the embedded store and a test against Redis.

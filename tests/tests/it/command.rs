@@ -46,9 +46,9 @@ async fn check_says_where_what_and_how_to_mend_it() {
             assert!(said.contains(part), "{command} does not say {part}: {said}");
         }
     }
-    let (code, _, err) = run(&["check", "--config", "/no/such/usher.toml"]);
+    let (code, out, err) = run(&["check", "--config", "/no/such/usher.toml"]);
     assert_eq!(code, Some(1));
-    assert!(err.contains("/no/such/usher.toml"), "{err}");
+    assert!(format!("{out}{err}").contains("/no/such/usher.toml"), "{out}{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

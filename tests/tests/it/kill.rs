@@ -28,6 +28,25 @@ async fn ten_kills_with_redis() {
     survive(&Backing::redis().await, 10).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_edge_delivers_what_a_dead_one_left() {
+    let backing = Backing::redis().await;
+    let (mut one, two) = (backing.edge().await, backing.edge().await);
+    let referral = one.track("alice").await.json()["cid"].as_str().expect("a click's id").to_owned();
+    backing.standin.behave(serde_json::json!({"path": "/v1/conversions", "mode": "down"})).await;
+    for order in 0..20 {
+        one.sell(&Sale::new(&format!("order-{order}"), "10").referral(&referral)).await;
+    }
+    one.kill9();
+    backing.standin.behave_well().await;
+    // What the dead edge was working on is another's only when its lease is over.
+    eventually_within(DRAINED_WITHIN, "the other edge delivers all twenty", async || {
+        (backing.standin.received().await.conversions().len() == 20).then_some(())
+    })
+    .await;
+    drop(two);
+}
+
 /// What the writers know.
 #[derive(Default)]
 struct Ledger {
