@@ -15,8 +15,12 @@ pub(crate) mod tools;
 
 use closing::{Closing, Count};
 
-/// Tests that take minutes: `--quick` leaves them out.
-const SLOW: &str = "kill::";
+/// Tests that take minutes and keep both cores busy: a step of their own, so that they disturb no test that measures time.
+const KILL: &str = "kill::";
+/// What `--quick` leaves out.
+const SLOW: &[&str] = &["kill", "wasm", "browser"];
+/// In CI a step that hangs is ended, so that the others still run. Minutes.
+const STEP_LONGEST: &str = "40m";
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -24,6 +28,16 @@ pub(crate) struct Options {
     /// Leave out what takes minutes: kill tests, real browsers, the rebuild of the WebAssembly
     #[arg(long)]
     quick: bool,
+    /// Only one step
+    #[arg(long, value_name = "STEP", conflicts_with = "quick")]
+    #[arg(value_parser = ["format", "clippy", "test", "snippet", "kill", "wasm", "browser"])]
+    only: Option<String>,
+}
+
+impl Options {
+    fn wants(&self, step: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == step) && !(self.quick && SLOW.contains(&step))
+    }
 }
 
 /// Something that has to hold.
@@ -46,39 +60,36 @@ struct Outcome {
 /// When something failed, or could not be run: nothing is skipped in silence.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = root()?;
-    tools::prepare(&root, options.quick)?;
+    tools::prepare(&root, options.wants("browser"))?;
     let usher = build(&root)?;
     let mut outcomes = Vec::new();
-    for step in plan(&root, &usher, options.quick)? {
+    for step in plan(&root, &usher)?.into_iter().filter(|step| options.wants(step.name)) {
         outcomes.push(carry_out(step));
     }
-    let total = summary(&outcomes, options.quick);
+    let total = summary(&outcomes, options);
     ensure!(total.failed == 0, "{} of the above failed", total.failed);
     Ok(())
 }
 
-fn plan(root: &Path, usher: &Path, quick: bool) -> Result<Vec<Step>> {
-    let mut steps = vec![
+/// Every step, the quick ones first.
+fn plan(root: &Path, usher: &Path) -> Result<Vec<Step>> {
+    let tests = |more: &[&str]| {
+        let mut command = cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]);
+        command.args(more).env("USHER_BIN", usher);
+        command
+    };
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    let mut browsers = node(&root.join("tests/browser"))?;
+    browsers.env("USHER_BIN", usher).env("CHROMIUM", tools::CHROMIUM);
+    Ok(vec![
         Step::new("format", cargo(root, &["fmt", "--all", "--check"]), Closing::Exit),
-        Step::new(
-            "clippy",
-            cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
-            Closing::Exit,
-        ),
-        Step::new("cargo test", cargo_test(root, usher, quick), Closing::Cargo),
+        Step::new("clippy", cargo(root, &clippy), Closing::Exit),
+        Step::new("test", tests(&["--", "--skip", KILL]), Closing::Cargo),
         Step::new("snippet", node(&root.join("snippet/test"))?, Closing::Node),
-    ];
-    if !quick {
-        steps.push(Step::new(
-            "snippet is up to date",
-            cargo(root, &["xtask", "snippet", "--check"]),
-            Closing::Exit,
-        ));
-        let mut browsers = node(&root.join("tests/browser"))?;
-        browsers.env("USHER_BIN", usher).env("CHROMIUM", tools::CHROMIUM);
-        steps.push(Step::new("browsers", browsers, Closing::Node));
-    }
-    Ok(steps)
+        Step::new("kill", tests(&["--test", "it", "--", KILL, "--test-threads", "1"]), Closing::Cargo),
+        Step::new("wasm", cargo(root, &["xtask", "snippet", "--check"]), Closing::Exit),
+        Step::new("browser", browsers, Closing::Node),
+    ])
 }
 
 impl Step {
@@ -96,15 +107,6 @@ fn build(root: &Path) -> Result<PathBuf> {
     let binary = root.join(target).join("debug/usher");
     ensure!(binary.is_file(), "{} is not where cargo puts it", binary.display());
     Ok(binary)
-}
-
-fn cargo_test(root: &Path, usher: &Path, quick: bool) -> Command {
-    let mut command = cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]);
-    if quick {
-        command.args(["--", "--skip", SLOW]);
-    }
-    command.env("USHER_BIN", usher);
-    command
 }
 
 pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
@@ -146,6 +148,8 @@ fn carry_out(mut step: Step) -> Outcome {
 
 /// Runs a command with no standard input; its standard output is shown as it comes, and kept.
 fn shown(command: &mut Command) -> Result<(bool, String)> {
+    let mut limited = limited(command);
+    let command = limited.as_mut().unwrap_or(command);
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("it does not start")?;
     let pipe = child.stdout.take().context("its output was asked for")?;
@@ -159,23 +163,36 @@ fn shown(command: &mut Command) -> Result<(bool, String)> {
     Ok((child.wait()?.success(), kept))
 }
 
+/// The same command with an end, in CI. At a terminal whoever waits decides.
+fn limited(command: &Command) -> Option<Command> {
+    env::var_os("CI")?;
+    let mut limited = Command::new("timeout");
+    limited.args(["--kill-after=30s", STEP_LONGEST]).arg(command.get_program()).args(command.get_args());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        limited.current_dir(folder);
+    }
+    Some(limited)
+}
+
 /// Prints the table and, last, the line that counts.
-fn summary(outcomes: &[Outcome], quick: bool) -> Count {
+fn summary(outcomes: &[Outcome], options: &Options) -> Count {
     let mut text = String::from("\n");
     let mut total = Count::default();
     for Outcome { name, count, took } in outcomes {
         let mark = if count.failed == 0 { "ok" } else { "FAILED" };
-        let skipped = if count.skipped == 0 { String::new() } else { format!(", {} skipped", count.skipped) };
+        let Count { passed, failed, skipped } = count;
+        let seconds = took.as_secs();
         text += &format!(
-            "{name:22} {:>5} passed, {} failed{skipped:14} {:>4} s  {mark}\n",
-            count.passed,
-            count.failed,
-            took.as_secs()
+            "{name:8} {passed:>5} passed {failed:>4} failed {skipped:>4} skipped {seconds:>5} s  {mark}\n"
         );
         total.add(*count);
     }
-    if quick {
-        text += "left out by --quick: kill tests, real browsers, the rebuild of the WebAssembly\n";
+    if options.quick {
+        text += &format!("left out by --quick: {}\n", SLOW.join(", "));
+    }
+    if let Some(only) = &options.only {
+        text += &format!("left out by --only: everything but {only}\n");
     }
     text += &format!("\n{} passed, {} failed\n", total.passed, total.failed);
     // Without a reader there is nobody to tell; the exit code still says it.

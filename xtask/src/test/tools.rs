@@ -24,14 +24,14 @@ const EVERY_RUN: &[Tool] = &[
     Tool { name: "Node", there: || answers("node") && answers("npm"), packages: &["nodejs", "npm"] },
     Tool { name: "git", there: || answers("git"), packages: &["git"] },
 ];
-const FULL_RUN: &[Tool] =
+const BROWSER: &[Tool] =
     &[Tool { name: "Chromium", there: || Path::new(CHROMIUM).is_file(), packages: &["chromium"] }];
 
 /// Finds or installs everything.
 ///
 /// # Errors
 /// When something is missing and cannot be installed; the error names the command that would.
-pub(super) fn prepare(root: &Path, quick: bool) -> Result<()> {
+pub(super) fn prepare(root: &Path, browser: bool) -> Result<()> {
     for component in ["fmt", "clippy"] {
         let there = Command::new("cargo").args([component, "--version"]).stdout(Stdio::null()).status();
         ensure!(
@@ -39,7 +39,7 @@ pub(super) fn prepare(root: &Path, quick: bool) -> Result<()> {
             "cargo {component} is missing: rustup component add rustfmt clippy"
         );
     }
-    let full = if quick { &[] } else { FULL_RUN };
+    let full = if browser { BROWSER } else { &[] };
     let missing: Vec<&Tool> = EVERY_RUN.iter().chain(full).filter(|tool| !(tool.there)()).collect();
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|tool| tool.name).collect();
@@ -49,7 +49,7 @@ pub(super) fn prepare(root: &Path, quick: bool) -> Result<()> {
     if let Some(tool) = missing.iter().find(|tool| !(tool.there)()) {
         bail!("{} was installed ({}) and still is not found", tool.name, tool.packages.join(" "));
     }
-    if quick { Ok(()) } else { npm(&root.join("tests/browser")) }
+    if browser { npm(&root.join("tests/browser")) } else { Ok(()) }
 }
 
 fn answers(program: &str) -> bool {
