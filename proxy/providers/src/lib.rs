@@ -9,7 +9,14 @@ mod report;
 mod request;
 mod verdict;
 
+mod creem;
+mod dodopayments;
+mod lemonsqueezy;
+mod paddle;
+mod polar;
+mod shopify;
 mod stripe;
+mod woocommerce;
 
 pub use common::Fault;
 pub use explain::{ExplainError, Recorded, explain};
@@ -20,7 +27,17 @@ pub use verdict::{
 };
 
 /// Every provider, by name: `POST <prefix>/hooks/<name>`.
-pub const PROVIDERS: &[Provider] = &[stripe::PROVIDER];
+#[rustfmt::skip] // one line each
+pub const PROVIDERS: &[Provider] = &[
+    creem::PROVIDER,
+    dodopayments::PROVIDER,
+    lemonsqueezy::PROVIDER,
+    paddle::PROVIDER,
+    polar::PROVIDER,
+    shopify::PROVIDER,
+    stripe::PROVIDER,
+    woocommerce::PROVIDER,
+];
 
 /// A payment provider.
 #[derive(Clone, Copy, Debug)]

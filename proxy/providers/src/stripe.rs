@@ -37,16 +37,9 @@ fn judge(request: &Request<'_>, context: &Context<'_>) -> Outcome {
 fn verify(request: &Request<'_>, context: &Context<'_>) -> Result<Proof, Rejection> {
     const HEADER: &str = "stripe-signature";
     let header = request.header(HEADER).ok_or(Rejection::MissingHeader(HEADER))?;
-    let values = |name: &'static str| {
-        header
-            .split(',')
-            .filter_map(|item| item.split_once('='))
-            .filter(move |(key, _)| *key == name)
-            .map(|(_, v)| v)
-    };
-    let time = values("t").last().ok_or(Rejection::BadSignature)?;
+    let time = signature::values(header, ',', "t").last().ok_or(Rejection::BadSignature)?;
     let at = timestamp::read(time).ok_or(Rejection::BadSignature)?;
-    let signatures: Vec<&str> = values("v1").collect();
+    let signatures: Vec<&str> = signature::values(header, ',', "v1").collect();
     if signatures.is_empty() {
         return Err(Rejection::UnsupportedVersion);
     }

@@ -22,6 +22,11 @@ impl Fault {
     pub(crate) fn new(path: impl Into<String>, problem: &'static str) -> Self {
         Self { path: path.into(), problem }
     }
+
+    /// The same fault, of an entry of the list at `path`.
+    pub(crate) fn under(self, path: &str) -> Self {
+        Self { path: format!("{path}[].{}", self.path), ..self }
+    }
 }
 
 /// A JSON value (RFC 8259). Of members with the same name the last one counts, as in browsers and in Node.

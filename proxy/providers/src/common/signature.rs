@@ -32,6 +32,16 @@ pub(crate) fn check<K: AsRef<[u8]>>(
     if signed { Ok(()) } else { Err(Rejection::BadSignature) }
 }
 
+/// The values of `name` in a header such as `t=1,v1=ab,v1=cd`.
+pub(crate) fn values<'a>(
+    header: &'a str,
+    separator: char,
+    name: &'static str,
+) -> impl Iterator<Item = &'a str> {
+    let items = header.split(separator).filter_map(|item| item.split_once('='));
+    items.filter(move |(key, _)| *key == name).map(|(_, value)| value)
+}
+
 /// Whether two texts are the same, in a time that tells only about their lengths.
 pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     bool::from(one.ct_eq(other))
