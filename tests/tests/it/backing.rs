@@ -3,7 +3,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
+use tokio::sync::Mutex;
 use usher_tests::{Builder, Edge, RedisServer, Standin, Store};
+
+/// Held by tests that measure time and by tests that keep both cores busy, so that they do not meet.
+pub(crate) static CORES: Mutex<()> = Mutex::const_new(());
 
 /// A stand-in, and a store for the edges before it.
 pub(crate) struct Backing {

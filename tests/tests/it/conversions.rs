@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use usher_tests::{Edge, KEY, Sale, Standin, hmac_hex};
+use usher_tests::{Edge, KEY, Sale, Standin, eventually, hmac_hex};
 
-use crate::backing::{Backing, with_both_stores};
+use crate::backing::{Backing, stranger, with_both_stores};
 
 with_both_stores!(
     a_sale_is_answered_with_the_platforms_own_words,
     a_replay_is_the_same_sale_and_other_content_is_a_conflict,
     every_alias_of_the_referral_is_understood,
     a_code_alone_credits_its_affiliate_with_one_click,
+    a_replay_is_the_same_sale_also_when_its_code_is_gone,
     a_customer_seen_before_is_enough,
     amounts_arrive_exactly,
     a_platform_that_is_down_costs_a_202_and_nothing_else,
@@ -117,6 +118,23 @@ async fn a_code_alone_credits_its_affiliate_with_one_click(backing: Backing) {
     let bob = click(&by_click, "bob").await;
     by_click.sell(&Sale::new("order-3", "5").promo_code("SPRING10").referral(&bob)).await;
     assert_eq!(backing.standin.conversion("order-3").await["affiliate"], "bob");
+}
+
+async fn a_replay_is_the_same_sale_also_when_its_code_is_gone(backing: Backing) {
+    let edge = backing.edge().await;
+    backing.known_code(&edge, "SPRING10", &json!({"affiliate": "alice"})).await;
+    let sale = Sale::new("order-1", "10").promo_code("SPRING10");
+    edge.sell(&sale).await;
+    let credited = backing.standin.conversion("order-1").await;
+    assert!(edge.usher(&["codes", "remove", "SPRING10"]).await.status.success());
+    eventually("the code is gone", async || {
+        (edge.code_call("SPRING10").visitor(&stranger()).send().await.status == 404).then_some(())
+    })
+    .await;
+    // A backend that lost the first answer asks again, and must not be told that nobody is credited.
+    let again = edge.sale_call(&sale).send().await;
+    assert_eq!(again.status, 200, "{}", again.text());
+    assert_eq!(again.json()["data"]["id"], credited["id"]);
 }
 
 async fn a_customer_seen_before_is_enough(backing: Backing) {

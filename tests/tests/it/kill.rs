@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, Notify};
 use usher_tests::{Edge, HOST, KEY, Sale, Standin, eventually_within, post, report};
 
-use crate::backing::Backing;
+use crate::backing::{Backing, CORES};
 
 const WRITERS: usize = 8;
 /// What a killed edge was working on is free again when its lease is over.
@@ -59,6 +59,7 @@ struct Ledger {
 }
 
 async fn survive(backing: &Backing, kills: usize) {
+    let _cores = CORES.lock().await;
     let mut edge = backing.edge().await;
     let referral = edge.track("alice").await.json()["cid"].as_str().expect("a click's id").to_owned();
     let ledger = Arc::new(Ledger::default());

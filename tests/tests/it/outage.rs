@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use usher_tests::{Edge, Network, RedisServer, Sale, Standin, Store, Weather, eventually, get, report};
 
-use crate::backing::{Backing, stranger};
+use crate::backing::{Backing, CORES, stranger};
 
 /// The budget is 25 ms; the rest is what a busy machine with two cores may add.
 const P99: Duration = Duration::from_millis(100);
@@ -39,6 +39,7 @@ async fn answered_in_time(edge: &Edge, when: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_go_on_while_redis_is_killed_and_come_back_with_it() {
+    let _cores = CORES.lock().await;
     let mut backing = Backing::redis().await;
     let edge = known(&backing).await;
     let redis = backing.redis.as_mut().expect("it was asked for");
@@ -54,6 +55,7 @@ async fn codes_go_on_while_redis_is_killed_and_come_back_with_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_go_on_while_redis_is_frozen() {
+    let _cores = CORES.lock().await;
     let backing = Backing::redis().await;
     let edge = known(&backing).await;
     let redis = backing.redis.as_ref().expect("it was asked for");
@@ -74,6 +76,7 @@ async fn codes_go_on_while_redis_is_frozen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_go_on_while_redis_is_full_and_no_sale_is_acknowledged() {
+    let _cores = CORES.lock().await;
     let backing = Backing::redis().await;
     let edge = known(&backing).await;
     let redis = backing.redis.as_ref().expect("it was asked for");
@@ -92,6 +95,7 @@ async fn codes_go_on_while_redis_is_full_and_no_sale_is_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_and_clicks_go_on_while_the_network_to_redis_swallows_everything() {
+    let _cores = CORES.lock().await;
     let standin = Standin::start().await;
     let redis = RedisServer::start().await;
     let network = Network::between(redis.address()).await;
