@@ -9,14 +9,22 @@ mod report;
 mod request;
 mod verdict;
 
+mod chargebee;
 mod creem;
 mod dodopayments;
+mod flutterwave;
+mod gumroad;
 mod lemonsqueezy;
 mod paddle;
+mod paypal;
+mod paytm;
+mod phonepe;
 mod polar;
+mod razorpay;
 mod shopify;
 mod stripe;
 mod woocommerce;
+mod xendit;
 
 pub use common::Fault;
 pub use explain::{ExplainError, Recorded, explain};
@@ -29,14 +37,22 @@ pub use verdict::{
 /// Every provider, by name: `POST <prefix>/hooks/<name>`.
 #[rustfmt::skip] // one line each
 pub const PROVIDERS: &[Provider] = &[
+    chargebee::PROVIDER,
     creem::PROVIDER,
     dodopayments::PROVIDER,
+    flutterwave::PROVIDER,
+    gumroad::PROVIDER,
     lemonsqueezy::PROVIDER,
     paddle::PROVIDER,
+    paypal::PROVIDER,
+    paytm::PROVIDER,
+    phonepe::PROVIDER,
     polar::PROVIDER,
+    razorpay::PROVIDER,
     shopify::PROVIDER,
     stripe::PROVIDER,
     woocommerce::PROVIDER,
+    xendit::PROVIDER,
 ];
 
 /// A payment provider.

@@ -225,6 +225,10 @@ pub enum Rejection {
     /// The certificate is not the provider's, or not valid now.
     #[error("the certificate is not to be trusted")]
     BadCertificate,
+    /// What the signature is checked with is at this address, and was not among the credentials. Whoever fetches it may ask
+    /// again; until then nobody knows who sent this. It is one of the provider's own addresses.
+    #[error("the certificate at {0} is needed")]
+    CertificateNeeded(String),
     /// Authentic, but not what the provider documents.
     #[error("unreadable: {0}")]
     Unreadable(#[from] Fault),
@@ -241,7 +245,7 @@ impl Rejection {
             Self::FutureTimestamp => "future_timestamp",
             Self::UnsupportedVersion => "unsupported_version",
             Self::BadCertificateUrl => "bad_cert_url",
-            Self::BadCertificate => "bad_certificate",
+            Self::BadCertificate | Self::CertificateNeeded(_) => "bad_certificate",
             Self::Unreadable(_) => "unreadable",
         }
     }

@@ -1,5 +1,7 @@
 //! What providers share: each part once.
 
+pub(crate) mod certificate;
+pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod money;
 pub(crate) mod referral;
