@@ -93,6 +93,9 @@ for (const [what, act] of Object.entries(fallbacks)) {
 const careful = {
   "our tag has a nonce": { script: ours({ nonce: "n" }) },
   "our tag asks for it": { script: ours({ "data-parser": "edge" }) },
+  "our tag has a digest, as lists of digests want": { script: { ...ours(), integrity: "sha256-x" } },
+  "a default trusted-types policy decides": { change: (scope) => (scope.trustedTypes = { defaultPolicy: {}, createPolicy: assert.fail }) },
+  "trusted types do not list ours": { change: (scope) => (scope.trustedTypes = { createPolicy() { throw new TypeError("Policy"); } }) },
   "a script has a nonce": { policy: nonce },
   "a meta holds a policy": { policy: meta },
   "our file comes from another host": { script: ours({}, "https://go.shop.example/r/pixel.js") },
@@ -108,6 +111,22 @@ for (const [what, options] of Object.entries(careful)) {
     assert.equal(p.scope.affonso_referral, "clk1");
   });
 }
+
+test("where trusted types may be required the worker's address is one, and the policy is made once", async () => {
+  const made = [];
+  const createPolicy = (name, { createScriptURL }) => {
+    made.push(name);
+    return { createScriptURL: (url) => ({ trusted: createScriptURL(url) }) };
+  };
+  const p = page({ url: landing, change: (scope) => (scope.trustedTypes = { defaultPolicy: null, createPolicy }) });
+  await p.load();
+  p.workers[0].onmessage({ data: { trackingId: "alice" } });
+  await settle();
+  p.scope.location.href = "https://shop.example/?via=bob";
+  await p.fire("popstate");
+  assert.deepEqual(p.workers.map(({ src }) => src.trusted), ["https://shop.example/r/w.js", "https://shop.example/r/w.js"]);
+  assert.deepEqual(made, ["usher"]);
+});
 
 test("on another host of the site credentials are asked for", async () => {
   const p = page({ url: landing, script: ours({}, "https://go.shop.example/r/pixel.js") });

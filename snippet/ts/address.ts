@@ -14,15 +14,29 @@ const names = RegExp("[?&#](" + parameters.replace(/,/g, "|") + "|affonso_id)=")
 /** Whether the address can hold a referral. `unescape` never throws, and names may be percent-encoded. */
 export const canRefer = (): boolean => names.test(unescape(location.search + location.hash));
 
+interface TrustedTypes {
+  defaultPolicy: unknown;
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
+}
+const { trustedTypes } = window as { trustedTypes?: TrustedTypes };
+
+/** What may be handed to `Worker`: a page that requires trusted types refuses, and reports, plain text. */
+let policy: ReturnType<TrustedTypes["createPolicy"]> | undefined;
+const workerUrl = (url: string): string =>
+  trustedTypes ? (policy ||= trustedTypes.createPolicy("usher", { createScriptURL: (same) => same })).createScriptURL(url) : url;
+
 /**
  * Whether a worker can be started without breaking a policy. Its own answer's policy then holds in it, not the page's. A
- * nonce or a `<meta>` tells of a page's policy that may not allow our path; `data-parser="edge"` is for policies that nothing
- * on the page tells of (`worker-src 'none'`, trusted types).
+ * nonce, a digest, a default trusted-types policy or a `<meta>` tells of a page's policy that may not allow our path or our
+ * own trusted-types policy; `data-parser="edge"` is for policies that nothing on the page tells of (`worker-src 'none'`,
+ * a list of trusted types without `usher`).
  */
 const mayWork = (): boolean =>
   isSameOrigin &&
   tag!.dataset.parser !== "edge" &&
   !tag!.nonce &&
+  !tag!.integrity &&
+  !trustedTypes?.defaultPolicy &&
   !document.querySelector('script[nonce],meta[http-equiv="content-security-policy" i]');
 
 /** Reads the address: fields, or undefined when it holds no referral after all. */
@@ -37,7 +51,7 @@ export const read = (): Promise<Fields | undefined> =>
     };
     try {
       if (mayWork()) {
-        worker = new Worker(base + "/" + workerName);
+        worker = new Worker(workerUrl(base + "/" + workerName));
         worker.onmessage = ({ data }: MessageEvent<Fields | null | 0>) => finish(data === 0 ? asItIs : data || undefined);
         worker.onerror = (event) => {
           event.preventDefault();
