@@ -51,13 +51,15 @@ fn translate(delivery: &Delivery<'_>, found: &mut Extracted) -> Result<Verdict, 
         _ => return Err(Ignored::NotCommercial.into()),
     };
     // `test` in the documentation, `sandbox` in the library's types.
-    let live = event.text("object.mode").map(|mode| mode != "test" && mode != "sandbox");
+    let mode = event.text("object.mode").or_else(|| event.text("object.order.mode"));
+    let live = mode.map(|mode| mode != "test" && mode != "sandbox");
     common::note_livemode(live, delivery.context, found)?;
     read(event, found)
 }
 
 fn checkout(event: &Json, found: &mut Extracted) -> Result<Verdict, Stop> {
-    if event.says("object.order.type", "recurring") {
+    let kind = event.text("object.order.type").or_else(|| event.text("object.product.billing_type"));
+    if kind.as_deref() == Some("recurring") {
         return Err(Ignored::CoveredBySubscriptionPaid.into());
     }
     if event.text("object.order.status").is_some_and(|status| status != "paid") {

@@ -92,12 +92,12 @@ fn refund(delivery: &Delivery<'_>, found: &mut Extracted) -> Result<Verdict, Sto
     if done.iter().all(|one| one.flag("test") == Some(true)) {
         common::note_livemode(Some(false), delivery.context, found)?;
     }
-    let currency = money::currency(first, "currency").map_err(|fault| fault.under("transactions"))?;
+    let fault = |fault: Fault| fault.under("transactions");
+    let currency = money::optional_currency(first, "currency").map_err(fault)?;
     let mut amount = Decimal::ZERO;
     for one in done {
-        let fault = |fault: Fault| fault.under("transactions");
-        if money::currency(one, "currency").map_err(fault)? != currency {
-            return Err(Fault::new("transactions.currency", "differs within one refund").into());
+        if money::optional_currency(one, "currency").map_err(fault)? != currency {
+            return Err(Fault::new("transactions[].currency", "differs within one refund").into());
         }
         amount += money::major(one, "amount").map_err(fault)?;
     }
@@ -105,7 +105,7 @@ fn refund(delivery: &Delivery<'_>, found: &mut Extracted) -> Result<Verdict, Sto
         payment_id: format!("order:{}", event.need("order_id")?),
         external_event_id: format!("refund:{}", event.need("id")?),
         amount: Some(money::went_back(amount)?),
-        currency: Some(currency),
+        currency,
         full: false,
         reason: None,
         cumulative: false,

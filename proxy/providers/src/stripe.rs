@@ -15,6 +15,7 @@ use crate::{
         timestamp::{self, Bound},
     },
 };
+use time::{Date, OffsetDateTime};
 use usher_model::Secret;
 
 pub(crate) const PROVIDER: Provider = Provider { name: "stripe", proofs: &[Proof::Body], judge };
@@ -150,29 +151,43 @@ fn invoice(event: &Json, found: &mut Extracted) -> Result<Verdict, Stop> {
     Ok(common::conversion(conversion, found))
 }
 
-/// The interval that all lines agree on; those that only correct a running period do not count.
+/// The interval that all lines of the subscription agree on. Single items, and what only corrects a running period, do not
+/// count.
 fn common_interval(lines: &[Json]) -> Option<Interval> {
-    let mut intervals = lines
-        .iter()
-        .filter(|line| {
-            let basil = line.flag("parent.subscription_item_details.proration");
-            !basil.or_else(|| line.flag("proration")).unwrap_or(false)
-        })
-        .map(interval);
+    let regular = |line: &&Json| {
+        let correction =
+            line.flag("parent.subscription_item_details.proration").or_else(|| line.flag("proration"));
+        let single = line.says("parent.type", "invoice_item_details") || line.says("type", "invoiceitem");
+        !single && correction != Some(true)
+    };
+    let mut intervals = lines.iter().filter(regular).map(interval);
     let first = intervals.next()??;
     intervals.all(|other| other == Some(first)).then_some(first)
 }
 
-/// By the price where the line has one, else by how long the paid period is.
+/// By the price where the line has one, else by the period that was paid.
 fn interval(line: &Json) -> Option<Interval> {
     if let Some(unit) = line.text("price.recurring.interval") {
-        let count = line.text("price.recurring.interval_count").unwrap_or_else(|| "1".to_owned());
-        return common::interval(&unit, &count);
+        let count = line.text("price.recurring.interval_count");
+        return common::interval(&unit, count.as_deref().unwrap_or("1"));
     }
-    let at = |path| line.text(path).and_then(|seconds| timestamp::read(&seconds));
-    match (at("period.end")? - at("period.start")?) / 86_400 {
-        28..=31 => Some(Interval::Monthly),
-        365..=366 => Some(Interval::Yearly),
+    let day = |path| {
+        let seconds = timestamp::read(&line.text(path)?)?;
+        Some(OffsetDateTime::from_unix_timestamp(seconds).ok()?.date())
+    };
+    period(day("period.start")?, day("period.end")?)
+}
+
+/// A period of one calendar month or year. One that begins or ends at the end of a month may fall on different days.
+fn period(start: Date, end: Date) -> Option<Interval> {
+    let month = |day: Date| i64::from(day.year()) * 12 + i64::from(u8::from(day.month()));
+    let last = |day: Date| day.day() == day.month().length(day.year());
+    if start.day() != end.day() && !last(start) && !last(end) {
+        return None;
+    }
+    match (month(end) - month(start), (end - start).whole_days()) {
+        (1, 28..=31) => Some(Interval::Monthly),
+        (12, 365..=366) => Some(Interval::Yearly),
         _ => None,
     }
 }
@@ -207,4 +222,30 @@ fn refund(event: &Json, found: &mut Extracted) -> Result<Verdict, Stop> {
         cumulative: false,
     };
     Ok(common::refund(refund, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::Month::{self, *};
+
+    #[test]
+    fn only_calendar_months_and_years_are_intervals() {
+        let day =
+            |(year, month, day): (i32, Month, u8)| Date::from_calendar_date(year, month, day).expect("a day");
+        for (start, end, expected) in [
+            ((2026, September, 9), (2026, October, 9), Some(Interval::Monthly)),
+            ((2027, January, 31), (2027, February, 28), Some(Interval::Monthly)),
+            ((2027, February, 28), (2027, March, 31), Some(Interval::Monthly)),
+            ((2028, February, 29), (2029, February, 28), Some(Interval::Yearly)),
+            ((2026, September, 9), (2027, September, 9), Some(Interval::Yearly)),
+            ((2026, January, 5), (2026, February, 2), None),
+            ((2026, January, 31), (2026, February, 7), None),
+            ((2026, September, 9), (2026, December, 9), None),
+            ((2026, September, 9), (2026, September, 9), None),
+            ((2026, October, 9), (2026, September, 9), None),
+        ] {
+            assert_eq!(period(day(start), day(end)), expected, "{start:?} {end:?}");
+        }
+    }
 }

@@ -43,6 +43,11 @@ pub(crate) fn currency(event: &Json, path: &str) -> Result<Currency, Fault> {
     event.need(path)?.parse().map_err(|_| Fault::new(path, "is no currency"))
 }
 
+/// The currency at `path`, where the provider does not always tell it.
+pub(crate) fn optional_currency(event: &Json, path: &str) -> Result<Option<Currency>, Fault> {
+    if event.get(path).is_null() { Ok(None) } else { currency(event, path).map(Some) }
+}
+
 /// The decimal number at `path`, a JSON number or a text; zero and below included.
 pub(crate) fn major(event: &Json, path: &str) -> Result<Decimal, Fault> {
     match event.get(path) {
