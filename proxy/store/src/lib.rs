@@ -7,6 +7,7 @@ mod resolution;
 mod sqlite;
 
 pub use contract::{Backlog, PendingClick, Result, Store, StoreError};
+pub use redis::durability::Weakness;
 
 use std::sync::Arc;
 use usher_model::SiteName;
@@ -40,5 +41,16 @@ pub async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<Arc<dyn S
         _ => {
             Err(StoreError::Settings("store url: must begin with sqlite:, redis:// or rediss://".to_owned()))
         }
+    }
+}
+
+/// What in the settings of a shared store can lose something that was acknowledged. The embedded store has none.
+///
+/// # Errors
+/// As [`open`].
+pub async fn weaknesses(url: &str) -> Result<Vec<Weakness>> {
+    match url.split_once(':') {
+        Some(("redis" | "rediss", _)) => redis::durability::weaknesses(url).await,
+        _ => Ok(Vec::new()),
     }
 }

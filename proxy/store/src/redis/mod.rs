@@ -2,6 +2,7 @@
 
 mod clicks;
 mod codes;
+pub(crate) mod durability;
 mod fault;
 mod keys;
 mod ledger;

@@ -300,3 +300,22 @@ async fn keys_expire_when_nothing_about_them_waits() {
     assert!(kept > limits::CLICKS_KEPT_MS - 60_000 && kept <= limits::CLICKS_KEPT_MS, "{kept}");
     assert_eq!(ids(&store.claim(NOW.plus(limits::LEASE_MS), 1, 9).await.expect("a claim")), [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_that_can_lose_what_was_acknowledged_are_told() {
+    let told = async |settings: &[&str]| -> Vec<String> {
+        let server = RedisServer::start(settings).await;
+        let found = usher_store::weaknesses(&server.url()).await.expect("it answers");
+        found.into_iter().map(|weakness| weakness.what).collect()
+    };
+    assert_eq!(told(&[]).await, Vec::<String>::new());
+    let weak = told(&["--appendfsync", "everysec", "--maxmemory-policy", "allkeys-lru"]).await;
+    assert!(
+        weak.len() == 2 && weak[0].contains("appendfsync everysec") && weak[1].contains("allkeys-lru"),
+        "{weak:?}"
+    );
+    let weak = told(&["--appendonly", "no"]).await;
+    assert!(weak.len() == 1 && weak[0].contains("no append-only file"), "{weak:?}");
+    let mute = told(&["--rename-command", "CONFIG", ""]).await;
+    assert!(mute.len() == 1 && mute[0].contains("does not tell"), "{mute:?}");
+}
