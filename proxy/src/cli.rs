@@ -23,10 +23,13 @@ pub(crate) enum Command {
     #[command(after_help = "Example: usher demo")]
     Demo(Demo),
     /// The service
-    #[command(after_help = "Example: usher serve --config usher.toml")]
+    #[command(after_help = "Stops on SIGTERM and SIGINT when the requests under way are answered.\n\
+                      Logs go to standard error: USHER_LOG=warn for less, USHER_LOG_FORMAT=json for machines.\n\
+                      Example: usher serve --config usher.toml")]
     Serve,
     /// Read the configuration as `serve` would and say what is wrong with it
-    #[command(after_help = "Example: usher check --config usher.toml")]
+    #[command(after_help = "Exits with 0 when `serve` would start, warnings or not, else with 1.\n\
+                      Example: usher check --config usher.toml")]
     Check,
     /// Promo codes in the configured store
     #[command(after_help = "Example: usher codes --site shop list")]
@@ -87,6 +90,7 @@ pub(crate) enum CodesAction {
     /// Write all codes of a CSV file, or none when a row is wrong
     #[command(
         after_help = "The first row names the columns: code,affiliate,discount,starts_at,expires_at,max_uses\n\
+                      All but the first two may be left out. A discount is 10%, 5 EUR or a JSON object.\n\
                       Example: usher codes import codes.csv"
     )]
     Import {
@@ -106,8 +110,8 @@ pub(crate) struct AddCode {
     /// Whose sale it is
     #[arg(long)]
     pub(crate) affiliate: String,
-    /// What the shopper gets, as a JSON object
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["percent", "amount"])]
+    /// What the shopper gets: 10%, "5 EUR" or a JSON object
+    #[arg(long, value_name = "DISCOUNT", conflicts_with_all = ["percent", "amount"])]
     pub(crate) discount: Option<String>,
     /// The shopper gets so many per cent off
     #[arg(long, value_name = "N", value_parser = percent, conflicts_with = "amount")]
@@ -149,14 +153,14 @@ pub(crate) fn moment(written: &str) -> Result<UnixMs, String> {
 }
 
 /// More than nothing and at most everything.
-fn percent(written: &str) -> Result<serde_json::Number, String> {
+pub(crate) fn percent(written: &str) -> Result<serde_json::Number, String> {
     let number = amount(written)?;
     let all = number.as_f64().is_some_and(|number| number <= 100.0);
     if all { Ok(number) } else { Err("write a number from 0 to 100".to_owned()) }
 }
 
 /// A plain decimal, kept as it was written.
-fn amount(written: &str) -> Result<serde_json::Number, String> {
+pub(crate) fn amount(written: &str) -> Result<serde_json::Number, String> {
     let number: serde_json::Number =
         written.parse().map_err(|_| "write a number such as 10 or 7.5".to_owned())?;
     let some = number.as_f64().is_some_and(|number| number > 0.0);

@@ -41,7 +41,7 @@ impl Service {
         // Addresses first: a port that is taken is the likeliest mistake, and the cheapest to find.
         let listeners = bind_all(&config.http).await?;
         let admin = match config.admin {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(bind("server.admin", address).await?),
             None => None,
         };
         let http = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
@@ -129,13 +129,13 @@ fn visitor_key(config: &Config) -> [u8; 32] {
 async fn bind_all(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
-        listeners.push(bind(*address).await?);
+        listeners.push(bind("server.http", *address).await?);
     }
     Ok(listeners)
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({key})"))
 }
 
 /// Ready when the process is asked to stop (SIGINT, SIGTERM). SIGHUP, which asks for a reload, must not end it.

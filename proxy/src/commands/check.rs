@@ -1,6 +1,6 @@
 //! `usher check`
 
-use crate::config::{self, Env, Finding};
+use crate::config::{self, Env, Finding, Severity, StoreUrl};
 use std::{
     io::{self, Write},
     path::Path,
@@ -8,19 +8,52 @@ use std::{
 };
 
 /// Prints every finding and a line that sums them up; fails when one is an error.
-pub(super) fn run(path: &Path, env: &dyn Env, out: &mut dyn Write) -> io::Result<ExitCode> {
-    let (findings, verdict, code) = match config::load(path, env) {
-        Ok(config) => {
-            let sites = plural(config.sites.len(), "site");
-            (config.warnings, format!("ok, {sites}, store {}", config.store_url), ExitCode::SUCCESS)
-        }
-        Err(findings) => (findings, "refused".to_owned(), ExitCode::FAILURE),
+pub(super) async fn run(path: &Path, env: &dyn Env, out: &mut dyn Write) -> io::Result<ExitCode> {
+    let (mut findings, store) = match config::load(path, env) {
+        Ok(config) => (config.warnings, Some((config.sites.len(), config.store_url))),
+        Err(findings) => (findings, None),
     };
+    if let Some((_, store)) = &store {
+        findings.extend(about_store(path, store).await);
+    }
     for finding in &findings {
         writeln!(out, "{finding}")?;
     }
+    let (verdict, code) = match store {
+        Some((sites, store)) if !findings.iter().any(Finding::is_error) => {
+            (format!("ok, {}, store {store}", plural(sites, "site")), ExitCode::SUCCESS)
+        }
+        _ => ("refused".to_owned(), ExitCode::FAILURE),
+    };
     writeln!(out, "{}: {verdict}: {}", path.display(), count(&findings))?;
     Ok(code)
+}
+
+/// Looks at the store without opening it: a check creates no file. A Redis that does not answer stops nobody, as `serve` would
+/// wait for it.
+async fn about_store(path: &Path, store: &StoreUrl) -> Vec<Finding> {
+    let finding = |severity, what: String, mend: &str| Finding {
+        file: path.display().to_string(),
+        at: None,
+        severity,
+        key: "store.url".to_owned(),
+        what,
+        mend: mend.to_owned(),
+    };
+    if let Some(folder) = store.file().and_then(Path::parent)
+        && !folder.as_os_str().is_empty()
+        && !folder.is_dir()
+    {
+        let what = format!("lies in the folder {}, which is not there", folder.display());
+        return vec![finding(Severity::Error, what, "make it, for the user that usher runs as")];
+    }
+    match usher_store::weaknesses(store.expose()).await {
+        Ok(found) => found.into_iter().map(|weak| finding(Severity::Warning, weak.what, weak.mend)).collect(),
+        Err(error) => {
+            let what = format!("names {store}, which cannot be used now: {error}");
+            vec![finding(Severity::Warning, what, "")]
+        }
+    }
 }
 
 /// How many errors and warnings there are, in words.

@@ -29,17 +29,24 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let code = match cli.command {
         Command::Demo(options) => demo(&options)?,
         Command::Serve => {
-            let config = load(given)?;
+            let config = load(&locate(given)?)?;
             config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            runtime()?.block_on(serve::run(config))?;
+            runtime()?.block_on(async {
+                let store = config.store_url.clone();
+                // Beside the start, which must not wait for a Redis that is away.
+                tokio::spawn(async move { warn_of_store(&store).await });
+                serve::run(config).await
+            })?;
             ExitCode::SUCCESS
         }
-        Command::Check => check::run(&locate(given)?, &ProcessEnv, &mut out)?,
+        Command::Check => runtime()?.block_on(check::run(&locate(given)?, &ProcessEnv, &mut out))?,
         Command::Codes(options) => {
-            let config = load(given)?;
+            let path = locate(given)?;
+            let config =
+                config::load_for_store(&path, &ProcessEnv).map_err(|findings| refused(&path, &findings))?;
             runtime()?.block_on(codes::run(&config, options, &SystemClock, &mut out))?
         }
-        Command::Snippet(options) => snippet::run(&load(given)?, &options, &mut out)?,
+        Command::Snippet(options) => snippet::run(&load(&locate(given)?)?, &options, &mut out)?,
     };
     out.flush()?;
     Ok(code)
@@ -84,9 +91,15 @@ fn locate(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 }
 
 /// A configuration that can be served; its errors go to standard error.
-fn load(given: Option<PathBuf>) -> anyhow::Result<Config> {
-    let path = locate(given)?;
-    config::load(&path, &ProcessEnv).map_err(|findings| refused(&path, &findings))
+fn load(path: &Path) -> anyhow::Result<Config> {
+    config::load(path, &ProcessEnv).map_err(|findings| refused(path, &findings))
+}
+
+/// What can be lost is said once, when the service begins. Whether the store answers is said by the one who waits for it.
+async fn warn_of_store(store: &config::StoreUrl) {
+    for weak in usher_store::weaknesses(store.expose()).await.unwrap_or_default() {
+        tracing::warn!("store.url {}; {}", weak.what, weak.mend);
+    }
 }
 
 fn refused(path: &Path, findings: &[config::Finding]) -> anyhow::Error {

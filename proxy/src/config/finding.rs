@@ -7,6 +7,8 @@ use std::fmt;
 pub(crate) enum Severity {
     /// The configuration is refused whole.
     Error,
+    /// A secret that is kept outside the file is not there: an error for whoever needs it.
+    Absent,
     /// It works, but not as well as it could.
     Warning,
 }
@@ -32,7 +34,7 @@ impl Finding {
     /// Whether it stops the service.
     #[must_use]
     pub(crate) fn is_error(&self) -> bool {
-        self.severity == Severity::Error
+        self.severity != Severity::Warning
     }
 }
 
@@ -44,7 +46,7 @@ impl fmt::Display for Finding {
             write!(f, ":{line}:{column}")?;
         }
         f.write_str(match self.severity {
-            Severity::Error => ": error: ",
+            Severity::Error | Severity::Absent => ": error: ",
             Severity::Warning => ": warning: ",
         })?;
         if !self.key.is_empty() {

@@ -73,21 +73,33 @@ pub(crate) struct Privacy {
 /// # Errors
 /// Every finding in the order of the file, when at least one of them is an error.
 pub(crate) fn load(path: &Path, env: &dyn Env) -> Result<Config, Vec<Finding>> {
+    load_as(path, env, Finding::is_error)
+}
+
+/// The same for a command that needs the store and no secret but its address: whoever looks after promo codes has no business
+/// with the keys that only the service needs. Secrets that are not there are left out.
+///
+/// # Errors
+/// As [`load`], also when the store's own address is not there.
+pub(crate) fn load_for_store(path: &Path, env: &dyn Env) -> Result<Config, Vec<Finding>> {
+    load_as(path, env, |finding| finding.severity == Severity::Error)
+}
+
+fn load_as(path: &Path, env: &dyn Env, stops: fn(&Finding) -> bool) -> Result<Config, Vec<Finding>> {
     let file = path.display().to_string();
     let text = env.read(path, limits::CONFIG_BYTES).map_err(|error| vec![unreadable(&file, &error)])?;
     let (table, faults) = DeTable::parse_recoverable(&text);
     let report = Report::new(file, &text);
     for fault in &faults {
         let offset = fault.span().map_or(0, |span| span.start);
-        report.note(Severity::Error, "", offset, fault.message().to_owned(), String::new());
+        let (what, mend) = syntax(fault.message(), fault.span().and_then(|span| text.get(span)));
+        report.note(Severity::Error, "", offset, what, mend);
     }
     let secrets = Secrets { env, folder: path.parent().unwrap_or(Path::new("")) };
     let config = read(&report, table.get_ref(), &secrets);
     let findings = report.finish();
     match config {
-        Some(config) if !findings.iter().any(Finding::is_error) => {
-            Ok(Config { warnings: findings, ..config })
-        }
+        Some(config) if !findings.iter().any(stops) => Ok(Config { warnings: findings, ..config }),
         _ => Err(findings),
     }
 }
@@ -111,6 +123,16 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, secrets: &Secrets<'_
         privacy,
         warnings: Vec::new(),
     })
+}
+
+/// What the TOML reader says, with the key that it leaves out.
+fn syntax(message: &str, at: Option<&str>) -> (String, String) {
+    match (message, at) {
+        ("duplicate key", Some(key)) => {
+            (format!("{} stands there twice", reader::quoted(key)), "keep one of them".to_owned())
+        }
+        _ => (message.to_owned(), String::new()),
+    }
 }
 
 fn privacy(root: &Section<'_>) -> Privacy {

@@ -74,6 +74,12 @@ impl<'a> Place<'a> {
         None
     }
 
+    /// Writes down that what is kept outside the file is not there.
+    pub(super) fn absent<T>(&self, what: impl Into<String>, mend: impl Into<String>) -> Option<T> {
+        self.report.note(Severity::Absent, &self.key, self.span.start, what.into(), mend.into());
+        None
+    }
+
     /// Writes a warning down.
     pub(super) fn warn(&self, what: impl Into<String>, mend: impl Into<String>) {
         self.report.note(Severity::Warning, &self.key, self.span.start, what.into(), mend.into());

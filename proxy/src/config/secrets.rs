@@ -62,6 +62,11 @@ impl Secrets<'_> {
         match value.get_ref() {
             DeValue::String(text) if text.is_empty() => place.refuse("is empty", MEND),
             DeValue::String(text) => {
+                if let Some(name) = shell_variable(text) {
+                    let mend = format!("write {{ env = {name:?} }}");
+                    return place
+                        .refuse("is a variable as shells write it, which is not looked up here", mend);
+                }
                 place.warn("is written in clear", MEND);
                 Some(text.to_string())
             }
@@ -77,9 +82,9 @@ impl Secrets<'_> {
             (Some(name), None) => match self.env.var(name.text) {
                 Some(text) if text.is_empty() => name
                     .place
-                    .refuse(format!("names the variable {}, which is empty", quoted(name.text)), "set it"),
+                    .absent(format!("names the variable {}, which is empty", quoted(name.text)), "set it"),
                 Some(text) => Some(text),
-                None => name.place.refuse(
+                None => name.place.absent(
                     format!("names the variable {}, which is not set", quoted(name.text)),
                     "set it where usher is started",
                 ),
@@ -87,7 +92,7 @@ impl Secrets<'_> {
             (None, Some(path)) => {
                 let full = self.folder.join(path.text);
                 let refuse =
-                    |what: String| path.place.refuse(format!("names the file {full:?}, which {what}"), "");
+                    |what: String| path.place.absent(format!("names the file {full:?}, which {what}"), "");
                 match self.env.read(&full, limits::SECRET_BYTES) {
                     Ok(text) => {
                         match text.strip_suffix('\n').map_or(&*text, |t| t.strip_suffix('\r').unwrap_or(t)) {
@@ -108,4 +113,12 @@ impl Secrets<'_> {
             (None, None) => None,
         }
     }
+}
+
+/// The name in `$NAME` or `${NAME}`.
+fn shell_variable(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('$')?;
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    let word = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    (!name.is_empty() && name.bytes().all(word)).then_some(name)
 }

@@ -42,9 +42,27 @@ pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Server {
             "listen on 127.0.0.1, or keep others away from that port",
         );
     }
-    let trusted_proxies =
+    let trusted_proxies: Vec<IpNet> =
         section.texts("trusted_proxies").unwrap_or_default().iter().filter_map(network).collect();
+    advise(&section, &http, &trusted_proxies);
     Server { http, admin, trusted_proxies }
+}
+
+/// About whom it believes: too few, and every visitor has the proxy's address; too many, and visitors choose their own.
+fn advise(section: &Section<'_>, http: &[SocketAddr], trusted: &[IpNet]) {
+    let place = section.place_of("trusted_proxies");
+    if let Some(all) = trusted.iter().find(|network| network.prefix_len() == 0) {
+        place.warn(
+            format!("holds {all}, so every visitor may say what their address is"),
+            "name the proxies alone",
+        );
+    }
+    if section.get("trusted_proxies").is_none() && http.iter().all(|at| at.ip().is_loopback()) {
+        place.warn(
+            "is missing, and only this machine reaches server.http: every visitor will have the proxy's address",
+            "add trusted_proxies = [\"127.0.0.0/8\"]",
+        );
+    }
 }
 
 fn listeners(section: &Section<'_>, key: &str) -> Option<Vec<SocketAddr>> {

@@ -21,6 +21,10 @@ pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<Site>
     };
     let names_secret = secrets.one(section, "names_secret", Use::Key);
     let api_keys = secrets.list(section, "api_keys", Use::Bearer);
+    if section.get("api_keys").is_none() || section.is_empty_list("api_keys") {
+        let mend = "add api_keys = [{ env = \"SHOP_API_KEY\" }]";
+        section.place_of("api_keys").warn("is missing: nobody can report sales", mend);
+    }
     let signing_secrets = secrets.list(section, "signing_secret", Use::Key);
     let parameters = parameters(section);
     let cookie_days = section.whole("cookie_days", 1..=limits::COOKIE_DAYS);

@@ -18,6 +18,12 @@ const LATER: [&str; 2] = ["redis+sentinel://", "redis+cluster://"];
 pub(crate) struct StoreUrl(String);
 
 impl StoreUrl {
+    /// The embedded store's file.
+    #[must_use]
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.0.strip_prefix("sqlite:").map(Path::new)
+    }
+
     /// All of it, for the one who opens the store.
     #[must_use]
     pub(crate) fn expose(&self) -> &str {
@@ -89,6 +95,9 @@ fn sqlite(place: &Place<'_>, path: &str, folder: &Path) -> Option<StoreUrl> {
     }
     if path.starts_with(":memory:") {
         return place.refuse("would forget every conversion at a restart", "write sqlite:usher.db");
+    }
+    if path.starts_with('~') {
+        return place.refuse("begins with '~', which is not looked up here", "write the whole path");
     }
     match folder.join(path).to_str() {
         Some(full) => Some(StoreUrl(format!("sqlite:{full}"))),

@@ -86,7 +86,8 @@ fn defaults() {
     assert_eq!((site.consent, &site.cookie_domain), (Consent::Granted, &CookieDomain::Registrable));
     assert_eq!(site.parameters, referral::Parameters::default());
     assert!(site.api_keys.is_empty() && site.signing_secrets.is_empty());
-    assert_eq!(config.warnings.len(), 1, "the missing key: {:?}", config.warnings);
+    let missing: Vec<&str> = config.warnings.iter().map(|warning| warning.key.as_str()).collect();
+    assert_eq!(missing, ["upstream.api_key", "site.api_keys"]);
 }
 
 #[test]
@@ -144,6 +145,7 @@ fn a_key_that_is_not_known_gets_its_nearest() {
     refused(&misplaced, "6:68", "it belongs below [[site]]");
     refused(&site("\"\\u001b[2J\" = 1"), "6:1", r#"site."\u{1b}[2J" is not a known key"#);
     refused(&site("zzzz = 1"), "6:1", "the nearest is");
+    refused(&site("name = \"b\""), "6:1", "\"name\" stands there twice; keep one of them");
 }
 
 #[test]
@@ -205,6 +207,15 @@ fn secrets() {
         let errors = errors(&site(&format!("api_keys = {written}")));
         assert_eq!(errors.len(), 1, "{written}: {errors:#?}");
         assert!(errors[0].contains(says), "{written}: {errors:#?}");
+    }
+    for (written, name) in [("$SHOP_KEY", "SHOP_KEY"), ("${SHOP_KEY}", "SHOP_KEY"), ("$1", "1")] {
+        let says = format!(
+            "is a variable as shells write it, which is not looked up here; write {{ env = {name:?} }}"
+        );
+        refused(&site(&format!("api_keys = {written:?}")), "6:12", &says);
+    }
+    for literal in ["$", "${}", "$a-b", "a$B"] {
+        good(&site(&format!("api_keys = {literal:?}")));
     }
     refused(&format!("[upstream]\napi_key = [\"a\"]\n{}", site("")), "2:11", "it takes one secret");
     let clear = good(&site("api_keys = \"literal\"")).warnings;
@@ -294,6 +305,7 @@ fn store_and_upstream() {
     for (url, says) in [
         ("postgres://h/d", "is \"postgres://h/d\"; write sqlite:FILE"),
         ("sqlite:", "names no file"),
+        ("sqlite:~/usher.db", "begins with '~'"),
         ("sqlite::memory:", "forget"),
         ("redis://", "write sqlite:FILE"),
         ("redis+cluster://a:1,b:2", "this version does not serve"),
@@ -386,6 +398,23 @@ fn warnings_do_not_refuse() {
         warnings(&format!("[server]\nadmin = \"0.0.0.0:1\"\n{}", site("")))
             .contains("shows health and metrics")
     );
+    assert!(
+        warnings(&format!("[upstream]\nbase_url = \"https://a.example\"\n{}", site("")))
+            .contains("has no path")
+    );
+    for (server, says) in [
+        ("http = \"127.0.0.1:1\"", "every visitor will have the proxy's address"),
+        ("trusted_proxies = [\"::/0\"]", "holds ::/0, so every visitor may say"),
+    ] {
+        let said = warnings(&format!("[server]\n{server}\n{}", site("")));
+        assert!(said.contains(says), "{said}");
+        let more = "trusted_proxies = [\"127.0.0.0/8\"]";
+        let fine = server
+            .starts_with("http")
+            .then(|| warnings(&format!("[server]\n{server}\n{more}\n{}", site(""))));
+        assert!(!fine.is_some_and(|said| said.contains("trusted_proxies")));
+    }
+    assert!(warnings(&site("api_keys = []")).contains("nobody can report sales"));
     for later in [
         "origin = \"http://127.0.0.1:1\"",
         "click_signing_key = { env = \"KEY\" }",
@@ -396,6 +425,17 @@ fn warnings_do_not_refuse() {
     ] {
         assert!(warnings(&site(later)).contains("is read but not served by this version"), "{later}");
     }
+}
+
+#[test]
+fn a_command_that_needs_the_store_alone_does_without_the_other_secrets() {
+    let lenient = |text: &str| load_for_store(Path::new("dir/usher.toml"), &world(text));
+    let keys = "api_keys = [{ env = \"NOPE\" }, { file = \"nope\" }, { env = \"KEY\" }]";
+    assert_eq!(errors(&site(keys)).len(), 2);
+    let config = lenient(&site(keys)).expect("what is there is enough");
+    assert_eq!(config.sites[0].api_keys.len(), 1);
+    assert!(lenient(&format!("[store]\nurl = {{ env = \"NOPE\" }}\n{}", site(""))).is_err());
+    assert!(lenient(&site("api_keys = [{ evn = \"NOPE\" }]")).is_err(), "what is written wrong stays wrong");
 }
 
 const PIECES: [&str; 24] = [

@@ -61,6 +61,9 @@ fn base_url(written: &Text<'_>) -> Option<String> {
     if url.query().is_some() || url.fragment().is_some() {
         return refuse("has a query or a fragment");
     }
+    if url.path() == "/" {
+        place.warn("has no path, and the platform's calls lie below /v1", mend.clone());
+    }
     let local = match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),

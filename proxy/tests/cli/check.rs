@@ -87,3 +87,34 @@ fn secrets_are_read_beside_the_file_and_never_printed() {
     assert!(said.contains(&format!("store sqlite:{}/usher.db", place.path().display())), "{said}");
     assert!(!said.contains("sk_hidden"), "{said}");
 }
+
+#[test]
+fn a_store_that_cannot_be_is_told_before_it_is_needed() {
+    let place = Place::new(&GOOD.replace("sqlite:usher.db", "sqlite:nowhere/usher.db"));
+    let ran = place.run(&["check"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), ""));
+    assert_eq!(
+        ran.out.lines().next(),
+        Some(
+            "usher.toml: error: store.url lies in the folder nowhere, which is not there; make it, for the user that \
+             usher runs as"
+        )
+    );
+    // The port was free a moment ago; whoever has it by now is no Redis.
+    let free =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("a port");
+    let place = Place::new(&GOOD.replace("sqlite:usher.db", &format!("redis://:hidden@{free}/0")));
+    let ran = place.run(&["check"]);
+    assert_eq!(ran.code, Some(0), "serve waits for it: {}", ran.out);
+    let says = format!("usher.toml: warning: store.url names redis://…@{free}/0, which cannot be used now: ");
+    assert!(ran.out.contains(&says) && !ran.out.contains("hidden"), "{}", ran.out);
+}
+
+#[test]
+fn a_check_creates_nothing() {
+    let place = Place::new(GOOD);
+    place.run(&["check"]).done();
+    let names: Vec<_> =
+        std::fs::read_dir(place.path()).expect("a folder").flatten().map(|f| f.file_name()).collect();
+    assert_eq!(names, ["usher.toml"]);
+}

@@ -1,6 +1,6 @@
 //! `usher codes`, on the embedded store.
 
-use super::{GOOD, Place};
+use super::{GOOD, Place, Ran};
 use serde_json::{Value, json};
 use std::{
     fmt::Write as _,
@@ -109,7 +109,10 @@ fn an_import_with_one_wrong_row_writes_nothing() {
     );
     place.write("header.csv", "code;affiliate\nA;b\n");
     let said = place.run(&["codes", "import", "header.csv"]).failed();
-    assert!(said.starts_with("usher: header.csv: line 1: \"code;affiliate\" is no column"), "{said}");
+    assert!(said.starts_with("usher: header.csv: line 1: the columns are not separated by commas"), "{said}");
+    std::fs::write(place.path().join("latin.csv"), b"code,affiliate\nF\xfcNF,alice\n").expect("written");
+    let said = place.run(&["codes", "import", "latin.csv"]).failed();
+    assert_eq!(said, "usher: latin.csv is not UTF-8; save it as \"CSV UTF-8\"\n");
 }
 
 #[test]
@@ -118,7 +121,11 @@ fn what_can_never_be_a_code_is_refused() {
     for (arguments, says) in [
         (&["codes", "add", " ", "--affiliate", "alice"][..], "\" \" is no code"),
         (&["codes", "add", "A", "--affiliate", "al ice"], "an affiliate's code must be"),
-        (&["codes", "add", "A", "--affiliate", "a", "--discount", "[1]"], "--discount is no JSON object"),
+        (&["codes", "add", "A", "--affiliate", "a", "--discount", "{"], "--discount is no JSON object"),
+        (
+            &["codes", "add", "A", "--affiliate", "a", "--discount", "10"],
+            "--discount is \"10\"; write 10%, 5 EUR or",
+        ),
         (
             &[
                 "codes",
@@ -179,8 +186,38 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
+fn discounts_are_read_as_they_are_shown() {
+    let place = Place::new(GOOD);
+    place.write("codes.csv", "code,affiliate,discount\nA,alice,10%\nB,bob,5 EUR\nC,bob,much\n");
+    let said = place.run(&["codes", "import", "codes.csv"]).failed();
+    assert!(
+        said.starts_with("codes.csv:4: error: discount is \"much\"; write 10%, 5 EUR or a JSON object\n"),
+        "{said}"
+    );
+    place.write("codes.csv", "code,affiliate,discount\nA,alice,10%\nB,bob,5 EUR\n");
+    place.run(&["codes", "import", "codes.csv"]).done();
+    let list = place.run(&["codes", "list"]).done();
+    assert!(list.contains("\nA     alice      10% ") && list.contains("\nB     bob        5 EUR "), "{list}");
+}
+
+#[test]
+fn no_secret_is_needed_but_the_stores() {
+    let place = Place::new(GOOD);
+    let mut command = place.command(&["codes", "list"]);
+    command.env_remove("UPSTREAM_KEY").env_remove("NAMES_SECRET").env_remove("SHOP_KEY");
+    Ran::from(command.output().expect("the binary starts")).done();
+    let place = Place::new(&GOOD.replace("\"sqlite:usher.db\"", "{ env = \"NOWHERE\" }"));
+    let said = place.run(&["codes", "list"]).failed();
+    assert!(
+        said.starts_with("usher.toml:2:15: error: store.url.env names the variable \"NOWHERE\""),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_store_that_cannot_be_opened_is_one_line() {
     let place = Place::new(&GOOD.replace("sqlite:usher.db", "sqlite:nowhere/usher.db"));
     let said = place.run(&["codes", "list"]).failed();
-    assert!(said.starts_with("usher: ") && said.lines().count() == 1, "{said}");
+    let begins = "usher: cannot open the store sqlite:nowhere/usher.db: ";
+    assert!(said.starts_with(begins) && said.lines().count() == 1, "{said}");
 }

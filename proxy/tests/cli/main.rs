@@ -26,6 +26,7 @@ name = "shop"
 hosts = ["shop.example", "go.shop.example"]
 program = "cm4ya9sik0009l9fbcvl9m05z"
 names_secret = { env = "NAMES_SECRET" }
+api_keys = [{ env = "SHOP_KEY" }]
 "#;
 
 impl Place {
@@ -48,7 +49,10 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
         command.args(arguments).current_dir(self.path());
         command.env_remove("USHER_LOG").env_remove("RUST_LOG").env_remove("USHER_LOG_FORMAT");
-        command.env("UPSTREAM_KEY", "sk_live_1").env("NAMES_SECRET", "correct horse");
+        command
+            .env("UPSTREAM_KEY", "sk_live_1")
+            .env("NAMES_SECRET", "correct horse")
+            .env("SHOP_KEY", "sk_shop_1");
         command
     }
 

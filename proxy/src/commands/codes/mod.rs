@@ -1,5 +1,6 @@
 //! `usher codes`: promo codes in the configured store.
 
+mod discount;
 mod table;
 mod transfer;
 
@@ -7,10 +8,10 @@ use crate::{
     cli::{AddCode, Codes, CodesAction},
     config::Config,
 };
-use anyhow::{anyhow, bail};
-use serde_json::{Map, Value, json};
+use anyhow::{Context, anyhow, bail};
+use serde_json::{Value, json};
 use std::{io::Write, process::ExitCode};
-use usher_model::{AffiliateCode, Clock, Code, Discount, PromoCode, SiteName};
+use usher_model::{AffiliateCode, Clock, Code, PromoCode, SiteName};
 use usher_store::{Role, Store};
 
 /// Opens the store and does it.
@@ -22,7 +23,10 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let site = &super::choose(&config.sites, options.site.as_deref())?.name;
     let sites: Vec<SiteName> = config.sites.iter().map(|site| site.name.clone()).collect();
-    let open = async || usher_store::open(config.store_url.expose(), &sites, Role::Tool).await;
+    let open = async || {
+        let store = usher_store::open(config.store_url.expose(), &sites, Role::Tool).await;
+        store.with_context(|| format!("cannot open the store {}", config.store_url))
+    };
     match options.action {
         CodesAction::List => {
             table::list(&sorted(&*open().await?, site).await?, clock.now(), options.json, out)?;
@@ -71,19 +75,12 @@ fn fold(written: &str) -> anyhow::Result<PromoCode> {
 
 /// A code as the command line says it.
 fn code(written: &AddCode) -> anyhow::Result<(PromoCode, Code)> {
-    let discount = match (&written.discount, &written.percent, &written.amount) {
-        (Some(json), _, _) => Some(discount(json).map_err(|why| anyhow!("--discount {why}"))?),
-        (None, Some(percent), _) => {
-            Some(made_of([("amount", percent.clone().into()), ("type", "percentage".into())]))
-        }
-        (None, None, Some(amount)) => {
-            let mut fixed = made_of([("amount", amount.clone().into()), ("type", "fixed".into())]);
-            if let Some(currency) = &written.currency {
-                fixed.insert("currency".to_owned(), currency.to_string().into());
-            }
-            Some(fixed)
-        }
-        (None, None, None) => None,
+    let discount = match (&written.discount, &written.percent, &written.amount, written.currency) {
+        (Some(text), ..) => Some(discount::read(text).map_err(|why| anyhow!("--discount {why}"))?),
+        (None, Some(percent), ..) => Some(discount::percentage(percent.clone())),
+        (None, None, Some(amount), Some(currency)) => Some(discount::fixed(amount.clone(), currency)),
+        // The command line lets no amount through that has no currency.
+        (None, None, ..) => None,
     };
     let code = Code {
         affiliate: AffiliateCode::new(written.affiliate.as_str())
@@ -96,15 +93,6 @@ fn code(written: &AddCode) -> anyhow::Result<(PromoCode, Code)> {
     };
     check_span(&code).map_err(|why| anyhow!(why))?;
     Ok((fold(&written.code)?, code))
-}
-
-/// A discount as JSON writes it.
-fn discount(json: &str) -> Result<Discount, String> {
-    serde_json::from_str(json).map_err(|error| format!("is no JSON object: {error}"))
-}
-
-fn made_of<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Whether there is a moment at which the code counts.

@@ -1,8 +1,9 @@
 //! Codes for people, in columns, and for programs, one JSON object a line.
 
+use super::discount;
 use serde::Serialize;
 use std::io::{self, Write};
-use usher_model::{Code, Discount, PromoCode, UnixMs};
+use usher_model::{Code, PromoCode, UnixMs};
 
 const TITLES: [&str; 7] = ["CODE", "AFFILIATE", "DISCOUNT", "USES", "STARTS", "EXPIRES", "STATE"];
 
@@ -56,21 +57,10 @@ fn row(code: &PromoCode, says: &Code, now: UnixMs) -> [String; TITLES.len()] {
     [
         code.to_string(),
         says.affiliate.to_string(),
-        says.discount.as_ref().map_or_else(|| "-".to_owned(), short),
+        says.discount.as_ref().map_or_else(|| "-".to_owned(), discount::show),
         says.max_uses.map_or_else(|| says.uses.to_string(), |max| format!("{}/{max}", says.uses)),
         moment(says.starts_at),
         moment(says.expires_at),
         says.validity(now).word().to_owned(),
     ]
-}
-
-/// `10%` or `5 EUR` when that is all it says, else its JSON.
-fn short(discount: &Discount) -> String {
-    let text = |name: &str| discount.get(name).and_then(|value| value.as_str());
-    let amount = discount.get("amount").filter(|amount| amount.is_number());
-    match (amount, text("type"), text("currency"), discount.len()) {
-        (Some(amount), Some("percentage"), None, 2) => format!("{amount}%"),
-        (Some(amount), Some("fixed"), Some(currency), 3) => format!("{amount} {currency}"),
-        _ => serde_json::to_string(discount).unwrap_or_else(|_| unreachable!("its keys are texts")),
-    }
 }

@@ -29,6 +29,9 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<(PromoCode, Code)>> {
         Some("-") => io::stdin().read_to_string(&mut text),
         _ => File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
     };
+    if size.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+        bail!("{shown} is not UTF-8; save it as \"CSV UTF-8\"");
+    }
     size.with_context(|| format!("{shown} cannot be read"))?;
     // Excel begins its files with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -127,6 +130,13 @@ fn line(record: &StringRecord, text: &str) -> u64 {
 
 /// Which column of the file is which of [`COLUMNS`].
 fn columns(header: &StringRecord) -> anyhow::Result<Vec<&'static str>> {
+    // Spreadsheets write semicolons and tabs where the comma is the decimal sign.
+    if header.len() == 1 && header.iter().any(|all| all.contains([';', '\t'])) {
+        bail!(
+            "line 1: the columns are not separated by commas; save it with commas, as {}",
+            COLUMNS.join(",")
+        );
+    }
     let name = |written: &str| {
         COLUMNS
             .into_iter()
@@ -166,7 +176,7 @@ fn row(record: &StringRecord, columns: &[&'static str]) -> Result<(PromoCode, Co
         affiliate: AffiliateCode::new(affiliate)
             .map_err(|error| wrong("affiliate", affiliate, &error.to_string()))?,
         discount: cell("discount")
-            .map(|json| discount(json).map_err(|why| format!("discount {why}")))
+            .map(|text| discount::read(text).map_err(|why| format!("discount {why}")))
             .transpose()?,
         starts_at: when("starts_at")?,
         expires_at: when("expires_at")?,
