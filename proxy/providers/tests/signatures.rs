@@ -140,6 +140,8 @@ fn standard_webhooks_have_three_kinds_of_key() {
     polar.sign_standard(polar.now(), &decoded(&polar.secret()));
     assert_eq!(kind(&polar), "conversion", "Polar's library takes the decoded key as well");
 
+    rejected(&Vector::load("polar/neg-v1a-only"), "unsupported_version");
+
     let mut dodo = Vector::load(RECORDS[3]);
     dodo.sign_standard(dodo.now(), dodo.secret().as_bytes());
     rejected(&dodo, "bad_signature");

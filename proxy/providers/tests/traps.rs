@@ -54,6 +54,12 @@ fn stripe() {
         &json!({"conversion": {"external_event_id": "in_1", "is_subscription": true},
             "extracted": {"payment_ids": ["in_1"], "subscription_id": "sub_1"}}),
     );
+    expect(
+        session,
+        &json!({"/data/object/invoice": "in_2"}),
+        &json!({"conversion": {"external_event_id": "in_2", "is_subscription": false},
+            "extracted": {"payment_ids": ["in_2", "pi_qsEZERbiWm85K6K1mlf8hPZ0"]}}),
+    );
     for (code, minor, amount) in [
         ("kwd", 12_750, "12.75"),
         ("isk", 50_000, "500"),
@@ -201,6 +207,11 @@ fn dodopayments() {
             "product_ids": null}, "extracted": {"subscription_id": null,
             "promo": {"code": null, "coupon_id": "dsc_6boxypQtS03jIs1MtQPu"}}}),
     );
+    expect(
+        sale,
+        &json!({"/data/is_multi_subscription": true}),
+        &json!({"conversion": {"is_subscription": true}}),
+    );
     let refund = "dodopayments/refund-succeeded-full";
     ignored(refund, &json!({"/type": "refund.failed"}), "not_commercial");
     ignored(
@@ -272,6 +283,10 @@ fn lemonsqueezy() {
         &json!({"/data/attributes/refunded_amount": 500, "/data/attributes/status": "partial_refund"}),
         &json!({"refund": {"external_event_id": "order:4411207:refund:500", "amount": "5", "full": null}}),
     );
+    for (amount, status) in [(3900, "paid"), (3899, "refunded")] {
+        let changes = json!({"/data/attributes/refunded_amount": amount, "/data/attributes/status": status});
+        expect("lemonsqueezy/order-refunded-full", &changes, &json!({"refund": {"full": true}}));
+    }
     expect(
         "lemonsqueezy/subscription-payment-success-renewal",
         &json!({"/meta/event_name": "subscription_payment_refunded", "/data/attributes/status": "refunded",
