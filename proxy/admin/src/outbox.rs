@@ -7,6 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use serde::Serialize;
+use usher_model::limits;
 
 /// The answer of `/readyz`.
 #[derive(Serialize)]
@@ -42,9 +43,12 @@ impl Readiness {
                     warnings
                         .push(format!("site {site}: the platform refuses its key, deliveries rest ({said})"));
                 }
+                warnings.extend(late(status.waiting, status.oldest_age_ms));
                 if status.dead > 0 {
-                    warnings
-                        .push(format!("{} deliveries failed for good; see `usher outbox list`", status.dead));
+                    warnings.push(format!(
+                        "{} deliveries failed for good; the log names each (\"cannot be delivered\")",
+                        status.dead
+                    ));
                 }
                 let (waiting, dead, oldest_age_ms) = (status.waiting, status.dead, status.oldest_age_ms);
                 outbox = Some(Outbox { waiting, dead, oldest_age_ms });
@@ -53,6 +57,12 @@ impl Readiness {
         }
         Self { ready: reasons.is_empty(), reasons, warnings, outbox }
     }
+}
+
+/// That the platform takes nothing, or too little, when deliveries wait that long.
+fn late(waiting: u64, oldest_age_ms: Option<i64>) -> Option<String> {
+    let oldest = oldest_age_ms.filter(|age| *age >= limits::OUTBOX_LATE_MS)?;
+    Some(format!("{waiting} deliveries wait, the oldest for {} s; the log says why", oldest / 1_000))
 }
 
 /// The outbox in the metrics.
@@ -100,5 +110,18 @@ impl Gauges {
                 self.paused.get_or_create(&SiteLabel { site: site.to_string() }).set(1);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deliveries_that_wait_too_long_are_told() {
+        assert_eq!(late(0, None), None);
+        assert_eq!(late(7, Some(limits::OUTBOX_LATE_MS - 1)), None);
+        let told = late(7, Some(limits::OUTBOX_LATE_MS)).expect("late");
+        assert_eq!(told, "7 deliveries wait, the oldest for 60 s; the log says why");
     }
 }

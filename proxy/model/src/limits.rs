@@ -100,6 +100,8 @@ pub const CLAIMED: usize = 256;
 pub const HANDED_OVER: usize = 1_024;
 /// How often the outbox is looked at when nothing says that it changed.
 pub const OUTBOX_POLL_MS: u64 = 500;
+/// A delivery that waits longer is told to the operator. Retries of a short hiccup are over by then.
+pub const OUTBOX_LATE_MS: i64 = 60_000;
 /// How long a site's deliveries rest after the platform refused its key.
 pub const PAUSE_MS: i64 = 60_000;
 /// How long idempotency keys are kept.
