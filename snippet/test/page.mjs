@@ -93,7 +93,7 @@ export const page = ({
     CustomEvent,
     URL,
   });
-  scope.window = scope;
+  scope.window = scope.top = scope;
   window.addEventListener("affonso_referral_ready", (event) => events.push(["ready", event.detail]));
   change(scope);
 

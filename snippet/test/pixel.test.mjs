@@ -61,6 +61,23 @@ test("addresses that can hold a referral", async () => {
   }
 });
 
+test("in a frame of somebody else's page only a click that is handed over is taken", async () => {
+  const framed = (scope) => {
+    scope.top = { location: { get href() { throw new Error("SecurityError"); } } };
+  };
+  const stuffed = page({ url: landing, change: framed });
+  await stuffed.load();
+  assert.deepEqual([stuffed.workers, stuffed.requests], [[], []]);
+  for (const options of [
+    { url: "https://shop.example/checkout?affonso_id=clk1", change: framed },
+    { url: landing, change: (scope) => (scope.top = { location: { href: "https://shop.example/" } }) },
+  ]) {
+    const p = page(options);
+    await p.load();
+    assert.equal(p.workers.length, 1, options.url);
+  }
+});
+
 test("a worker that finds no referral leaves no trace", async () => {
   const p = page({ url: landing });
   await p.load();

@@ -9,7 +9,19 @@ const MAX_URL_CHARS = 8000;
 /** How long the worker may take before the address is sent as it is. */
 const WORKER_MS = 1000;
 
-const names = RegExp("[?&#](" + parameters.replace(/,/g, "|") + "|affonso_id)=");
+/**
+ * Whether somebody else's page holds ours in a frame: nobody followed a link there, and that is how clicks are faked. Only a
+ * click that is handed over (`affonso_id`) is taken, as a checkout in a frame needs it.
+ */
+const isFramed = (): boolean => {
+  try {
+    return !top!.location.href;
+  } catch {
+    return true;
+  }
+};
+
+const names = RegExp("[?&#](" + (isFramed() ? "" : parameters.replace(/,/g, "|") + "|") + "affonso_id)=");
 
 /** Whether the address can hold a referral. `unescape` never throws, and names may be percent-encoded. */
 export const canRefer = (): boolean => names.test(unescape(location.search + location.hash));
