@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use usher_admin::State;
 use usher_core::{Core, Tools};
 use usher_model::{
-    Acceptance, Click, ClickId, Clock, Code, Delivery, Entry, Job, PromoCode, Random, Settlement, SiteName,
+    Acceptance, Click, ClickId, Clock, Code, Delivery, Entry, EntryState, Job, PromoCode, Random, Settlement, SiteName,
     UnixMs, VisitorKey,
 };
 use usher_store::{Backlog, PendingClick, Role, Store, StoreError};
@@ -79,6 +79,14 @@ impl Store for Full {
         full()
     }
     async fn accept(&self, _: Entry) -> usher_store::Result<Acceptance> {
+        full()
+    }
+    async fn accepted(
+        &self,
+        _: &SiteName,
+        _: Job,
+        _: &str,
+    ) -> usher_store::Result<Option<(Vec<u8>, EntryState)>> {
         full()
     }
     async fn click_of_customer(&self, _: &SiteName, _: &str) -> usher_store::Result<Option<ClickId>> {

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 use usher_model::{
-    Acceptance, Click, ClickId, Code, Delivery, Entry, PromoCode, Settlement, SiteName, UnixMs, VisitorKey,
+    Acceptance, Click, ClickId, Code, Delivery, Entry, EntryState, Job, PromoCode, Settlement, SiteName,
+    UnixMs, VisitorKey,
 };
 
 /// A store's result.
@@ -68,6 +69,9 @@ pub trait Store: Send + Sync + 'static {
     /// in one transaction, once per (site, job, key). It waits for the click that it needs only while that click is
     /// known and pending; in every other case, also when nobody knows the click, the deliverer decides.
     async fn accept(&self, entry: Entry) -> Result<Acceptance>;
+
+    /// The entry that has taken that key, and the fingerprint of its content.
+    async fn accepted(&self, site: &SiteName, job: Job, key: &str) -> Result<Option<(Vec<u8>, EntryState)>>;
 
     /// The click that a customer was bound to.
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>>;

@@ -4,7 +4,7 @@
 //! several of them (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
 //! The scripts build the rest of the names from that of the outbox; `scripts/common.lua` lists them.
 
-use usher_model::{ClickId, SiteName};
+use usher_model::{ClickId, Job, SiteName};
 
 /// Promo codes: a hash, field = folded code, value = JSON.
 pub(super) fn codes(site: &SiteName) -> String {
@@ -34,6 +34,16 @@ pub(super) fn dead(site: &SiteName) -> String {
 /// A click: a hash.
 pub(super) fn click(site: &SiteName, id: &ClickId) -> String {
     own(site, &format!("click:{id}"))
+}
+
+/// An entry or a click's delivery: a hash.
+pub(super) fn delivery(site: &SiteName, id: &str) -> String {
+    own(site, &format!("delivery:{id}"))
+}
+
+/// The id of the entry that took a key.
+pub(super) fn taken(site: &SiteName, job: Job, key: &str) -> String {
+    own(site, &format!("key:{}:{key}", job.word()))
 }
 
 /// The click that a customer is bound to.

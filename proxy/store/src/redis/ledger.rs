@@ -7,7 +7,7 @@ use crate::{
 };
 use redis::{ScriptInvocation, aio::MultiplexedConnection};
 use std::time::{Duration, Instant};
-use usher_model::{Acceptance, Answer, ClickId, Entry, EntryState, RecordId, SiteName, UnixMs, limits};
+use usher_model::{Acceptance, Answer, ClickId, Entry, EntryState, Job, RecordId, SiteName, UnixMs, limits};
 
 /// What is looked at by one call of the script.
 const FORGOTTEN_AT_ONCE: u64 = 200;
@@ -68,6 +68,28 @@ fn written(entry: Entry, minted: bool, due: bool) -> Acceptance {
         entry.mint.as_ref().filter(|_| minted).map(|(click, body)| delivery::of_click(click, body));
     let deliveries: Vec<_> = of_click.into_iter().chain(due.then(|| delivery::of_entry(entry))).collect();
     if deliveries.is_empty() { Acceptance::Waiting } else { Acceptance::New(deliveries) }
+}
+
+/// See [`crate::Store::accepted`].
+pub(super) async fn accepted(
+    link: &Link,
+    site: &SiteName,
+    job: Job,
+    key: &str,
+) -> Result<Option<(Vec<u8>, EntryState)>> {
+    let find = |mut connection: MultiplexedConnection| async move {
+        let mut get = redis::cmd("GET");
+        let id: Option<String> = get.arg(keys::taken(site, job, key)).query_async(&mut connection).await?;
+        let Some(id) = id else { return Ok(None) };
+        let mut get = redis::cmd("HMGET");
+        get.arg(keys::delivery(site, &id)).arg(&["fingerprint", "status", "answer"]);
+        let found: (Option<Vec<u8>>, Option<u16>, Option<String>) = get.query_async(&mut connection).await?;
+        Ok(Some((id, found)))
+    };
+    let Some((id, (fingerprint, status, body))) = link.work(find).await? else { return Ok(None) };
+    let answer = status.map(|status| Answer { status, body: body.unwrap_or_default() });
+    let state = EntryState { id: record_id(site, &id)?, answer };
+    Ok(Some((fingerprint.unwrap_or_default(), state)))
 }
 
 /// See [`crate::Store::click_of_customer`].

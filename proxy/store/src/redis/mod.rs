@@ -20,7 +20,8 @@ use async_trait::async_trait;
 use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use tokio::{sync::watch, task::AbortHandle};
 use usher_model::{
-    Acceptance, Click, ClickId, Code, Delivery, Entry, PromoCode, Settlement, SiteName, UnixMs, VisitorKey,
+    Acceptance, Click, ClickId, Code, Delivery, Entry, EntryState, Job, PromoCode, Settlement, SiteName,
+    UnixMs, VisitorKey,
 };
 
 /// Opens the server that `url` names.
@@ -94,6 +95,10 @@ impl Store for RedisStore {
 
     async fn accept(&self, entry: Entry) -> Result<Acceptance> {
         ledger::accept(&self.link, entry).await
+    }
+
+    async fn accepted(&self, site: &SiteName, job: Job, key: &str) -> Result<Option<(Vec<u8>, EntryState)>> {
+        ledger::accepted(&self.link, site, job, key).await
     }
 
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>> {

@@ -77,7 +77,14 @@ async fn take(
     let run =
         |mut connection: MultiplexedConnection| async move { script.invoke_async(&mut connection).await };
     let rows: Vec<Row> = link.work(run).await?;
-    rows.into_iter().map(|row| delivery(site, row)).collect()
+    // One that cannot be read is held as well, and left to a person: it must not stand in the way of the others.
+    let readable = |row: Row| {
+        let id = row.0.clone();
+        delivery(site, row)
+            .map_err(|why| tracing::error!(%site, id, %why, "a delivery cannot be read and is passed over"))
+            .ok()
+    };
+    Ok(rows.into_iter().filter_map(readable).collect())
 }
 
 fn delivery(site: &SiteName, (id, job, body, needs, attempts, created_at): Row) -> Result<Delivery> {

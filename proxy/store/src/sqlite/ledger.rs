@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{contract::Result, delivery};
 use rusqlite::Connection;
-use usher_model::{Acceptance, ClickId, Entry, EntryState, SiteName, UnixMs, limits};
+use usher_model::{Acceptance, ClickId, Entry, EntryState, Job, SiteName, UnixMs, limits};
 
 pub(super) const FIND_KEY: &str =
     "SELECT id, fingerprint, status, answer FROM delivery WHERE site = ?1 AND job = ?2 AND key = ?3";
@@ -20,8 +20,9 @@ const BIND: &str = "INSERT INTO customer (site, customer, click, created_at) VAL
 
 /// See [`crate::Store::accept`].
 pub(super) fn accept(connection: &Connection, held: &mut Held, entry: Entry) -> Result<Acceptance> {
-    if let Some(earlier) = earlier(connection, &entry)? {
-        return Ok(earlier);
+    if let Some((fingerprint, state)) = accepted(connection, &entry.site, entry.job, &entry.key)? {
+        let same = fingerprint == entry.fingerprint;
+        return Ok(if same { Acceptance::Same(state) } else { Acceptance::Conflict(state.id) });
     }
     // Counting comes first: when it says no, nothing has been written yet.
     if let Some(code_use) = &entry.code
@@ -55,17 +56,17 @@ pub(super) fn accept(connection: &Connection, held: &mut Held, entry: Entry) -> 
     Ok(if deliveries.is_empty() { Acceptance::Waiting } else { Acceptance::New(deliveries) })
 }
 
-fn earlier(connection: &Connection, entry: &Entry) -> Result<Option<Acceptance>> {
+/// See [`crate::Store::accepted`].
+pub(super) fn accepted(
+    connection: &Connection,
+    site: &SiteName,
+    job: Job,
+    key: &str,
+) -> Result<Option<(Vec<u8>, EntryState)>> {
     let mut statement = connection.prepare_cached(FIND_KEY)?;
-    let mut rows = statement.query((entry.site.as_str(), entry.job.word(), &entry.key))?;
+    let mut rows = statement.query((site.as_str(), job.word(), key))?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let id = row::parsed(row, 0)?;
-    let fingerprint: Vec<u8> = get(row, 1)?;
-    Ok(Some(if fingerprint == entry.fingerprint {
-        Acceptance::Same(EntryState { id, answer: row::answer(row, 2)? })
-    } else {
-        Acceptance::Conflict(id)
-    }))
+    Ok(Some((get(row, 1)?, EntryState { id: row::parsed(row, 0)?, answer: row::answer(row, 2)? })))
 }
 
 fn add(connection: &Connection, entry: &Entry, blocked: bool) -> Result<i64> {

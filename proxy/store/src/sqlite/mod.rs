@@ -21,8 +21,8 @@ use async_trait::async_trait;
 use std::time::{Duration, Instant};
 use tokio::{sync::watch, task::AbortHandle};
 use usher_model::{
-    Acceptance, Click, ClickId, Code, Delivery, Entry, PromoCode, Settlement, SiteName, UnixMs, VisitorKey,
-    limits,
+    Acceptance, Click, ClickId, Code, Delivery, Entry, EntryState, Job, PromoCode, Settlement, SiteName,
+    UnixMs, VisitorKey, limits,
 };
 
 /// How often the file is asked whether another process changed codes.
@@ -118,6 +118,12 @@ impl Store for SqliteStore {
 
     async fn accept(&self, entry: Entry) -> Result<Acceptance> {
         self.writer.run(move |connection, held| ledger::accept(connection, held, entry)).await
+    }
+
+    async fn accepted(&self, site: &SiteName, job: Job, key: &str) -> Result<Option<(Vec<u8>, EntryState)>> {
+        let (site, key) = (site.clone(), key.to_owned());
+        let find = move |connection: &_| ledger::accepted(connection, &site, job, &key);
+        self.readers.run(limits::STORE_WRITE_MS, find).await
     }
 
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>> {

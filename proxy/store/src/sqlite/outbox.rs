@@ -46,8 +46,12 @@ pub(super) fn claim(
         if !held.is_held(seq, now) {
             let mut found = read.query([seq])?;
             if let Some(row) = found.next()? {
-                deliveries.push(row::delivery(row)?);
                 claimed.push(seq);
+                match row::delivery(row) {
+                    Ok(delivery) => deliveries.push(delivery),
+                    // It is held as well, and left to a person: it must not stand in the way of the others.
+                    Err(why) => tracing::error!(seq, %why, "a delivery cannot be read and is passed over"),
+                }
             }
         }
     }
@@ -69,17 +73,19 @@ pub(super) fn settle(
         .prepare_cached(FIND)?
         .query_row((delivery.site.as_str(), &delivery.id), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if let Some((seq, state)) = &found {
-        held.let_go(*seq);
-        if state == "delivered" || state == "dead" {
-            return Ok(());
-        }
+    let seq = found.as_ref().map(|(seq, _)| *seq);
+    let is_settled = found.is_some_and(|(_, state)| state == "delivered" || state == "dead");
+    match (resolution::verdict(delivery.job, settlement), seq) {
+        _ if is_settled => {}
+        (Some(verdict), seq) => finish(connection, delivery, &verdict, seq, now)?,
+        (None, Some(seq)) => try_again(connection, seq, settlement)?,
+        (None, None) => {}
     }
-    match (resolution::verdict(delivery.job, settlement), found) {
-        (Some(verdict), found) => finish(connection, delivery, &verdict, found.map(|(seq, _)| seq), now),
-        (None, Some((seq, _))) => try_again(connection, seq, settlement),
-        (None, None) => Ok(()),
+    // Last: who could not write the outcome still holds it, else it would be claimed and sent again at once.
+    if let Some(seq) = seq {
+        held.let_go(seq);
     }
+    Ok(())
 }
 
 fn finish(

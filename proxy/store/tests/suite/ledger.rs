@@ -141,3 +141,17 @@ pub(crate) async fn what_was_acknowledged_is_there_after_a_restart(bed: Bed) {
     let own = claimed.iter().find(|delivery| delivery.id == "conv_plain").expect("there");
     assert_eq!(*own, self::own(&entry("plain")));
 }
+
+pub(crate) async fn what_was_accepted_is_found_by_its_key(bed: Bed) {
+    let store = &*bed.store;
+    let found =
+        |job, key: &'static str| async move { store.accepted(&site(), job, key).await.expect("a read") };
+    assert_eq!(found(Job::Conversion, "a").await, None);
+    assert_eq!(store.accept(entry("a")).await.expect("new"), Acceptance::New(vec![own(&entry("a"))]));
+    let state = |answer| EntryState { id: entry("a").id, answer };
+    assert_eq!(found(Job::Conversion, "a").await, Some((vec![7; 32], state(None))));
+    store.settle(&own(&entry("a")), delivered(None), NOW).await.expect("settled");
+    assert_eq!(found(Job::Conversion, "a").await, Some((vec![7; 32], state(Some(answer())))));
+    assert_eq!(found(Job::Signup, "a").await, None);
+    assert_eq!(store.accepted(&other_site(), Job::Conversion, "a").await.expect("a read"), None);
+}

@@ -54,6 +54,7 @@ promises! {
         what_the_platform_said_is_given_to_whoever_asks_again
         an_entry_that_cannot_count_its_code_leaves_nothing
         customers_stay_with_their_first_click
+        what_was_accepted_is_found_by_its_key
         what_was_acknowledged_is_there_after_a_restart;
     claims:
         an_accepted_delivery_is_held_by_whoever_accepted_it

@@ -319,3 +319,15 @@ async fn settings_that_can_lose_what_was_acknowledged_are_told() {
     let mute = told(&["--rename-command", "CONFIG", ""]).await;
     assert!(mute.len() == 1 && mute[0].contains("does not tell"), "{mute:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_cannot_be_read_is_passed_over() {
+    let server = RedisServer::start(&[]).await;
+    let store = edge(&server).await;
+    for key in ["a", "b"] {
+        store.accept(entry(key)).await.expect("new");
+    }
+    server.command(&["HSET", "usher:{shop}:delivery:conv_a", "job", "nonsense"]).await;
+    let now = NOW.plus(limits::LEASE_MS);
+    assert_eq!(ids(&store.claim(now, 10, 9).await.expect("a claim")), ["conv_b"]);
+}

@@ -1,8 +1,8 @@
 //! What the embedded store alone has to promise.
 
-use crate::sample::{NOW, entry, sites};
+use crate::sample::{NOW, delivered, entry, ids, sites};
 use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
-use usher_model::Acceptance;
+use usher_model::{Acceptance, limits};
 use usher_store::{Role, Store, StoreError};
 
 fn url(folder: &Path) -> String {
@@ -69,4 +69,37 @@ async fn what_a_dead_service_held_is_due_for_the_next_one() {
     drop(store);
     let store = open(folder.path(), Role::Service).await.expect("a store");
     assert_eq!(store.claim(NOW.plus(1), 10, 9).await.expect("a claim").len(), 1, "nobody else can hold it");
+}
+
+/// Changes the file behind the store's back.
+fn meddle(folder: &Path, sql: &str) {
+    rusqlite::Connection::open(folder.join("usher.db")).expect("the file").execute_batch(sql).expect(sql);
+}
+
+#[tokio::test]
+async fn who_cannot_write_an_outcome_still_holds_the_delivery() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), Role::Service).await.expect("a store");
+    let Ok(Acceptance::New(held)) = store.accept(entry("a")).await else { panic!("new") };
+    meddle(folder.path(), "CREATE TRIGGER no BEFORE UPDATE ON delivery BEGIN SELECT RAISE(ABORT, 'no'); END");
+    store.settle(&held[0], delivered(None), NOW).await.expect_err("not written");
+    assert!(
+        store.claim(NOW.plus(1), 10, 9).await.expect("a claim").is_empty(),
+        "else it is sent at once, for ever"
+    );
+    meddle(folder.path(), "DROP TRIGGER no");
+    store.settle(&held[0], delivered(None), NOW).await.expect("written");
+    assert_eq!(store.backlog().await.expect("a backlog").waiting, 0);
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_read_is_passed_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), Role::Service).await.expect("a store");
+    for key in ["a", "b"] {
+        store.accept(entry(key)).await.expect("new");
+    }
+    meddle(folder.path(), "UPDATE delivery SET job = 'nonsense' WHERE id = 'conv_a'");
+    let now = NOW.plus(limits::LEASE_MS);
+    assert_eq!(ids(&store.claim(now, 10, 9).await.expect("a claim")), ["conv_b"]);
 }
