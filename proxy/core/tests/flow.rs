@@ -2,16 +2,12 @@
 
 mod support;
 
-use support::{Mood, World, eventually};
+use support::{Mood, World, eventually, sale};
 use usher_core::Refusal;
 use usher_model::{Attribution, CodeOrClick, Site};
 
 const ALICE: &str = r#"{"programId":"prog","trackingId":"alice"}"#;
 const BOB: &str = r#"{"programId":"prog","trackingId":"bob"}"#;
-
-fn sale(id: &str, more: &str) -> String {
-    format!(r#"{{"external_event_id":"{id}","sale_amount":99.90,"sale_amount_currency":"USD"{more}}}"#)
-}
 
 #[tokio::test]
 async fn a_click_gets_the_platforms_id_and_the_same_visitor_again_is_the_same_click() {

@@ -92,8 +92,17 @@ pub const RETRY_FIRST_MS: i64 = 500;
 pub const RETRY_LONGEST_MS: i64 = 60 * 60 * 1000;
 /// How long a delivery is retried by itself before a person has to decide.
 pub const RETRY_FOR_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// The window of the platform's rate limits (<https://docs.affonso.io/api/rate-limits>): no rest until its reset is longer.
+pub const RATE_WINDOW_S: i64 = 60;
+/// Attempts that are made at least, however old the delivery is: the edge may have been off meanwhile.
+pub const RETRY_AT_LEAST: u32 = 24;
 /// How long a claimed delivery belongs to the edge that claimed it.
 pub const LEASE_MS: i64 = 60_000;
+/// How long after it was claimed or handed over a delivery may still be begun: its call ends while the lease lasts, which
+/// began up to two writes of the store earlier.
+pub const HELD_FRESH_MS: u64 = 25_000;
+/// How long after that moment its outcome may still be written.
+pub const SETTLE_MS: u64 = 50_000;
 /// Deliveries claimed at once.
 pub const CLAIMED: usize = 256;
 /// Deliveries handed over in memory; the store keeps those beyond it until they are claimed.
@@ -130,6 +139,12 @@ pub const SECRET_BYTES: usize = 64 * 1024;
 pub const CLICK_BUDGET_MS: u16 = 5_000;
 
 const _: () = assert!(LEASE_MS > 2 * UPSTREAM_CALL_MS as i64, "a lease outlives the call that it covers");
+const _: () = assert!(
+    HELD_FRESH_MS + UPSTREAM_CALL_MS + 2 * STORE_WRITE_MS <= LEASE_MS as u64,
+    "a call ends in its lease"
+);
+const _: () =
+    assert!(SETTLE_MS + 2 * STORE_WRITE_MS <= LEASE_MS as u64, "an outcome is written in its lease");
 const _: () = assert!(TRACK_CALL_MS <= UPSTREAM_CALL_MS);
 const _: () = assert!(UPSTREAM_WAIT_MS < UPSTREAM_CALL_MS, "the caller stops waiting before the call does");
 const _: () = assert!(RETRY_FOR_MS < KEYS_KEPT_MS, "a retry never outlives its idempotency key");

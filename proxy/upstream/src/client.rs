@@ -211,8 +211,10 @@ fn reply(status: StatusCode, headers: &HeaderMap, body: &[u8], now: UnixMs) -> R
         .map(ms)
         .or_else(|| retry_date(headers.get(header::RETRY_AFTER)?.to_str().ok()?, now));
     let rate_limited_ms = (seconds("x-ratelimit-remaining") == Some(0))
-        .then(|| seconds("x-ratelimit-reset").map(|at| ms(at.saturating_sub(now.seconds()))))
-        .flatten();
+        .then(|| seconds("x-ratelimit-reset"))
+        .flatten()
+        // A moment by the platform's clock; by ours it may seem further away than any window is long.
+        .map(|at| ms(at.saturating_sub(now.seconds()).min(limits::RATE_WINDOW_S)));
     Reply {
         status: status.as_u16(),
         id: parsed["data"]["id"].as_str().filter(|id| !id.is_empty()).map(str::to_owned),
@@ -264,6 +266,8 @@ mod tests {
         assert_eq!(of(&[("retry-after", "soon")], b"").retry_after_ms, None);
         let limited = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "784111780")];
         assert_eq!(of(&limited, b"").rate_limited_ms, Some(3_000));
+        let skewed = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "784115377")];
+        assert_eq!(of(&skewed, b"").rate_limited_ms, Some(60_000), "an hour between the clocks is no window");
         assert_eq!(
             of(&[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "784111780")], b"").rate_limited_ms,
             None

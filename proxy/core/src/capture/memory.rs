@@ -6,7 +6,9 @@ use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use std::{future::Future, sync::Arc, time::Duration};
-use usher_model::{AffiliateCode, Click, ClickId, Clock, Site, SiteName, UnixMs, VisitorKey, limits};
+use usher_model::{
+    AffiliateCode, Click, ClickId, Clock, Site, SiteName, UnixMs, Upstream, VisitorKey, limits,
+};
 use usher_store::Store;
 use usher_upstream::TrackAnswer;
 
@@ -31,6 +33,16 @@ impl Remembered {
         self.click.as_deref()
     }
 
+    /// Whether the platform has yet to say what it calls it.
+    fn is_pending(&self) -> bool {
+        self.click().is_some_and(|click| click.upstream == Upstream::Pending)
+    }
+
+    /// Whether the platform will not have it: it credits nobody.
+    pub(super) fn is_refused(&self) -> bool {
+        self.click().is_some_and(|click| matches!(click.upstream, Upstream::Refused(_)))
+    }
+
     /// Whether it is known to be that affiliate's.
     pub(super) fn is_of(&self, affiliate: &AffiliateCode) -> bool {
         self.click().is_some_and(|click| click.affiliate == *affiliate)
@@ -39,6 +51,26 @@ impl Remembered {
     /// The same click with the platform's newest answer.
     pub(super) fn with(self, answer: &TrackAnswer) -> Self {
         Self { rest: Arc::new(answer.rest.clone()), ..self }
+    }
+}
+
+/// What became of looking for a click.
+#[derive(Clone, Debug)]
+pub(super) enum Lookup {
+    /// Here it is.
+    Found(Remembered),
+    /// There is none of that id.
+    Absent,
+    /// The store did not say in time.
+    Silent,
+}
+
+impl Lookup {
+    pub(super) fn found(self) -> Option<Remembered> {
+        match self {
+            Self::Found(known) => Some(known),
+            Self::Absent | Self::Silent => None,
+        }
     }
 }
 
@@ -70,13 +102,22 @@ impl Memory {
         remembered
     }
 
-    /// The click of that id, from memory, else from the store within its budget.
-    pub(super) async fn click(&self, site: &Site, id: &ClickId) -> Option<Remembered> {
-        if let Some(known) = self.by_id.get(&(site.name.clone(), id.clone())) {
-            return Some(known);
+    /// The click of that id, from memory, else from the store within its budget. What the platform has made of a click of
+    /// ours since it was minted is known to the store alone.
+    pub(super) async fn click(&self, site: &Site, id: &ClickId) -> Lookup {
+        let remembered = self.by_id.get(&(site.name.clone(), id.clone()));
+        if let Some(known) = remembered.as_ref().filter(|known| !known.is_pending()) {
+            return Lookup::Found(known.clone());
         }
-        let click = self.within_budget(self.store.click(&site.name, id)).await?;
-        Some(self.remember(click, Map::new()))
+        match (self.within_budget(self.store.click(&site.name, id)).await, remembered) {
+            (Ok(Some(click)), remembered) => {
+                let rest = remembered.map(|known| Map::clone(&known.rest)).unwrap_or_default();
+                Lookup::Found(self.remember(click, rest))
+            }
+            (_, Some(remembered)) => Lookup::Found(remembered),
+            (Ok(None), None) => Lookup::Absent,
+            (Err(()), None) => Lookup::Silent,
+        }
     }
 
     /// The newest click of that visitor that the store knows, if it is recent and of that affiliate.
@@ -87,8 +128,9 @@ impl Memory {
         affiliate: &AffiliateCode,
     ) -> Option<Remembered> {
         let since = self.clock.now().plus(-limits::SAME_VISITOR_MS);
-        let click = self.within_budget(self.store.click_of_visitor(&site.name, visitor, since)).await?;
-        (click.affiliate == *affiliate).then(|| self.remember(click, Map::new()))
+        let found = self.within_budget(self.store.click_of_visitor(&site.name, visitor, since)).await;
+        let known = self.remember(found.ok()??, Map::new());
+        (known.is_of(affiliate) && !known.is_refused()).then_some(known)
     }
 
     /// The visitor's recent click of that affiliate; else what `make` gives, made once however many ask at the moment.
@@ -102,9 +144,7 @@ impl Memory {
         let key = (site.name.clone(), visitor, affiliate.clone());
         let now = self.clock.now();
         let expired = |(at, _): &(UnixMs, Remembered)| now.since(*at) >= limits::SAME_VISITOR_MS;
-        if self.by_visitor.get(&key).is_some_and(|known| expired(&known)) {
-            self.by_visitor.remove(&key);
-        }
+        self.by_visitor.remove_if(&key, expired);
         let once =
             self.by_visitor.get_or_insert_async(&key, async { make.await.map(|made| (now, made)).ok_or(()) });
         once.await.ok().map(|(_, remembered)| remembered)
@@ -116,18 +156,18 @@ impl Memory {
         }
     }
 
-    /// A read of the store on a visitor's time. Trouble means: not known.
+    /// A read of the store on a visitor's time. Trouble is logged; whoever asks goes on without.
     async fn within_budget(
         &self,
         read: impl Future<Output = usher_store::Result<Option<Click>>>,
-    ) -> Option<Click> {
+    ) -> Result<Option<Click>, ()> {
         match tokio::time::timeout(Duration::from_millis(limits::STORE_READ_MS), read).await {
-            Ok(Ok(click)) => click,
+            Ok(Ok(click)) => Ok(click),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a click was not looked up");
-                None
+                Err(())
             }
-            Err(_) => None,
+            Err(_) => Err(()),
         }
     }
 }

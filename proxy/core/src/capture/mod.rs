@@ -6,7 +6,7 @@ mod recorder;
 mod request;
 
 use crate::{Refusal, Tools, Visitor};
-use memory::{Memory, Remembered};
+use memory::{Lookup, Memory, Remembered};
 use recorder::Recorder;
 use request::{TrackRequest, cut};
 use serde_json::{Map, Value, json};
@@ -14,8 +14,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use usher_model::{
-    AffiliateCode, Answer, Attribution, Click, ClickId, Consent, Delivery, Job, Settlement, Site, Upstream,
-    limits,
+    AffiliateCode, Answer, Attribution, Click, ClickId, Consent, Delivery, Job, Settlement, Site, UnixMs,
+    Upstream, limits,
 };
 use usher_store::PendingClick;
 use usher_upstream::{CallError, TrackAnswer, TrackCall};
@@ -127,10 +127,14 @@ impl Capture {
     ) -> Option<Remembered> {
         let cookie = visit.visitor.cookie.as_ref()?;
         match self.memory.click(visit.site, cookie).await {
-            Some(known) if known.is_of(affiliate) || keeps_first => Some(known),
+            // A click that credits nobody stands in nobody's way.
+            Lookup::Found(known) if known.is_refused() => None,
+            Lookup::Found(known) if known.is_of(affiliate) || keeps_first => Some(known),
+            Lookup::Found(_) => None,
             // A cookie from before Usher, or one that the store cannot tell of right now.
-            None if keeps_first && !cookie.is_minted() => Some(Remembered::unknown(cookie)),
-            _ => None,
+            Lookup::Absent if keeps_first && !cookie.is_minted() => Some(Remembered::unknown(cookie)),
+            Lookup::Silent if keeps_first => Some(Remembered::unknown(cookie)),
+            Lookup::Absent | Lookup::Silent => None,
         }
     }
 
@@ -140,7 +144,7 @@ impl Capture {
         if visit.site.attribution == Attribution::FirstClick && cookie.is_some_and(|cookie| cookie != id) {
             return None;
         }
-        let known = self.memory.click(visit.site, id).await;
+        let known = self.memory.click(visit.site, id).await.found();
         if known
             .as_ref()
             .is_some_and(|known| known.click().is_some_and(|click| click.upstream == Upstream::Pending))
@@ -239,26 +243,41 @@ impl Capture {
         let tools = self.tools.clone();
         self.late.spawn(async move {
             let answer = asked.await;
+            let now = tools.clock.now();
+            let settlement = late_outcome(answer, now);
+            // The store keeps a last word also for a click that is not written yet; so the outbox never finds a click due
+            // of which the platform knows already.
+            let is_last = matches!(settlement, Settlement::Delivered { .. } | Settlement::Dead { .. });
+            if is_last && tools.store.settle(&delivery, settlement.clone(), now).await.is_ok() {
+                return;
+            }
             if written.await.is_err() {
                 return; // dropped, and said so
             }
-            let now = tools.clock.now();
-            let settlement = match answer {
-                Ok(Ok(TrackAnswer { cid: Some(id), .. })) => Settlement::Delivered {
-                    answer: Answer { status: 200, body: String::new() },
-                    upstream_id: Some(id.as_str().to_owned()),
-                },
-                Ok(Ok(TrackAnswer { cid: None, .. })) => {
-                    Settlement::Dead { answer: None, error: "the platform has no click for this affiliate".to_owned() }
-                }
-                Ok(Err(error)) => Settlement::Retry { due_at: now, error: error.to_string() },
-                Err(ended) => Settlement::Retry { due_at: now, error: ended.to_string() },
-            };
             // When this cannot be written either, the delivery is due by itself after the call's deadline.
             if let Err(error) = tools.store.settle(&delivery, settlement, now).await {
                 tracing::warn!(click = delivery.id, %error, "a late click id was not written; the outbox will ask again");
             }
         });
+    }
+}
+
+/// What the late answer to a live call means for the click's delivery.
+fn late_outcome(
+    answer: Result<Result<TrackAnswer, CallError>, tokio::task::JoinError>,
+    now: UnixMs,
+) -> Settlement {
+    match answer {
+        Ok(Ok(TrackAnswer { cid: Some(id), .. })) => Settlement::Delivered {
+            answer: Answer { status: 200, body: String::new() },
+            upstream_id: Some(id.as_str().to_owned()),
+        },
+        Ok(Ok(TrackAnswer { cid: None, .. })) => Settlement::Dead {
+            answer: None,
+            error: "the platform has no click for this affiliate".to_owned(),
+        },
+        Ok(Err(error)) => Settlement::Retry { due_at: now, error: error.to_string() },
+        Err(ended) => Settlement::Retry { due_at: now, error: ended.to_string() },
     }
 }
 

@@ -4,7 +4,7 @@ use crate::Tools;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use usher_model::{Click, limits};
-use usher_store::{PendingClick, Store};
+use usher_store::{PendingClick, Store, StoreError};
 
 type Item = (Click, Option<PendingClick>, oneshot::Sender<()>);
 
@@ -38,15 +38,38 @@ async fn write(store: Arc<dyn Store>, mut items: mpsc::Receiver<Item>) {
     while items.recv_many(&mut batch, limits::CLICKS_BATCHED).await > 0 {
         let (clicks, written): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|(click, pending, written)| ((click, pending), written)).unzip();
-        let mut pause_ms = 50;
-        while let Err(error) = store.record_clicks(clicks.clone()).await {
-            tracing::warn!(%error, clicks = clicks.len(), "clicks wait for the store");
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-            pause_ms = (pause_ms * 2).min(limits::CLICKS_RETRY_MS);
-        }
+        write_down(store.as_ref(), clicks).await;
         for written in written {
             // Nobody may be waiting for it.
             let _ = written.send(());
+        }
+    }
+}
+
+/// Writes clicks, however long that takes.
+async fn write_down(store: &dyn Store, clicks: Vec<(Click, Option<PendingClick>)>) {
+    let mut pause_ms = 50;
+    loop {
+        match store.record_clicks(clicks.clone()).await {
+            Ok(()) => return,
+            // Trying again mends nothing: what can be written is written one by one, lest one click stop all after it.
+            Err(StoreError::Corrupt(why)) => match clicks.as_slice() {
+                [] => return,
+                [(click, _)] => {
+                    return tracing::error!(click = %click.id, why, "a click was not recorded");
+                }
+                _ => {
+                    for click in clicks {
+                        Box::pin(write_down(store, vec![click])).await;
+                    }
+                    return;
+                }
+            },
+            Err(error) => {
+                tracing::warn!(%error, clicks = clicks.len(), "clicks wait for the store");
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                pause_ms = (pause_ms * 2).min(limits::CLICKS_RETRY_MS);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One attempt to deliver: what is sent, and what its outcome means.
 
+use super::pace::{Heard, Pace, Why};
 use crate::Tools;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -9,23 +10,14 @@ use usher_upstream::{CallError, Reply, Verdict, classify};
 /// What became of an attempt, beyond the delivery itself.
 pub(super) struct Attempted {
     pub(super) settlement: Settlement,
-    /// The site's deliveries should rest until then.
-    pub(super) pace: Option<Pace>,
-}
-
-/// Why a site's deliveries rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pace {
-    pub(super) until: UnixMs,
-    /// Set when a person has to act: the platform refuses the key.
-    pub(super) refused: Option<String>,
+    pub(super) heard: Heard,
 }
 
 /// Tries `delivery` once.
 pub(super) async fn attempt(tools: &Tools, delivery: &Delivery) -> Attempted {
     let body = match resolved_body(tools, delivery).await {
         Ok(body) => body,
-        Err(settlement) => return Attempted { settlement, pace: None },
+        Err(settlement) => return Attempted { settlement, heard: Heard::default() },
     };
     let deadline = Duration::from_millis(limits::UPSTREAM_CALL_MS);
     let outcome = tools.platform.deliver(delivery.job, &body, deadline).await;
@@ -78,11 +70,11 @@ fn judge(
 ) -> Attempted {
     let verdict = classify(delivery.job, &outcome);
     let reply = outcome.ok();
-    let mut pace = reply
-        .as_ref()
-        .and_then(|reply| reply.rate_limited_ms)
-        .map(|ms| Pace { until: now.plus(ms), refused: None });
+    let rest = |ms: i64, why| Pace { since: now, until: now.plus(ms), why };
+    let status = reply.as_ref().map(|reply| reply.status);
+    let mut pace = reply.as_ref().and_then(|reply| reply.rate_limited_ms).map(|ms| rest(ms, Why::TooFast));
     let answer = reply.map(|reply| (Answer { status: reply.status, body: kept(reply.body) }, reply.id));
+    let key_taken = matches!(verdict, Verdict::Done | Verdict::Refused(_));
     let settlement = match verdict {
         Verdict::Done => {
             let (answer, upstream_id) =
@@ -91,25 +83,34 @@ fn judge(
         }
         Verdict::Refused(error) => Settlement::Dead { answer: answer.map(|(answer, _)| answer), error },
         Verdict::KeyRefused(error) => {
-            let until = now.plus(limits::PAUSE_MS);
-            pace = Some(Pace { until, refused: Some(error) });
-            Settlement::Release { due_at: until }
+            let why = if status == Some(403) { Why::Forbidden(error) } else { Why::KeyUnknown(error) };
+            pace = Some(rest(limits::PAUSE_MS, why));
+            Settlement::Release { due_at: now.plus(limits::PAUSE_MS) }
         }
-        Verdict::Again { error, .. } if now.since(delivery.created_at) >= limits::RETRY_FOR_MS => {
-            Settlement::Dead {
-                answer: answer.map(|(answer, _)| answer),
-                error: format!("given up after 7 days: {error}"),
-            }
+        // The platform counts; that says nothing of the work, so it costs no attempt.
+        Verdict::Again { after_ms: Some(after_ms), .. } if status == Some(429) => {
+            pace = Some(rest(after_ms, Why::TooFast));
+            Settlement::Release { due_at: now.plus(after_ms) }
         }
+        Verdict::Again { error, .. } if is_given_up(delivery, now) => Settlement::Dead {
+            answer: answer.map(|(answer, _)| answer),
+            error: format!("given up after 7 days: {error}"),
+        },
         Verdict::Again { after_ms, error } => {
             if let Some(after_ms) = after_ms {
-                pace = Some(Pace { until: now.plus(after_ms), refused: None });
+                pace = Some(rest(after_ms, Why::TooFast));
             }
             let pause = pause_ms(delivery.attempts, random).max(after_ms.unwrap_or(0));
             Settlement::Retry { due_at: now.plus(pause), error }
         }
     };
-    Attempted { settlement, pace }
+    Attempted { settlement, heard: Heard { key_taken, pace } }
+}
+
+/// Whether it was tried for long enough. Age alone does not say so: the edge may have been off for a week, or its clock
+/// may have been set.
+fn is_given_up(delivery: &Delivery, now: UnixMs) -> bool {
+    now.since(delivery.created_at) >= limits::RETRY_FOR_MS && delivery.attempts >= limits::RETRY_AT_LEAST
 }
 
 /// Full jitter over a doubling span (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), with a
@@ -145,18 +146,25 @@ mod tests {
     }
 
     #[test]
-    fn the_platforms_pace_holds_for_the_whole_site() {
+    fn the_platforms_pace_holds_for_everything_and_costs_no_attempt() {
         let slow = Reply { retry_after_ms: Some(9_000), ..reply(429) };
-        let Attempted { settlement, pace } = judged(Ok(slow));
-        assert!(matches!(settlement, Settlement::Retry { due_at, .. } if due_at >= UnixMs(10_000)));
-        assert_eq!(pace, Some(Pace { until: UnixMs(10_000), refused: None }));
+        let Attempted { settlement, heard } = judged(Ok(slow));
+        assert_eq!(settlement, Settlement::Release { due_at: UnixMs(10_000) });
+        let pace = Pace { since: UnixMs(1_000), until: UnixMs(10_000), why: Why::TooFast };
+        assert_eq!(heard, Heard { key_taken: false, pace: Some(pace) });
+        let silent = judged(Ok(reply(429)));
+        assert!(matches!(silent.settlement, Settlement::Retry { .. }), "else it would never pause longer");
     }
 
     #[test]
-    fn a_refused_key_rests_the_site_and_costs_no_attempt() {
-        let Attempted { settlement, pace } = judged(Ok(reply(401)));
-        assert_eq!(settlement, Settlement::Release { due_at: UnixMs(1_000 + limits::PAUSE_MS) });
-        assert!(pace.expect("a pause").refused.expect("words").contains("401"));
+    fn a_refused_key_costs_no_attempt() {
+        for (status, why) in
+            [(401, Why::KeyUnknown("401 C m".to_owned())), (403, Why::Forbidden("403 C m".to_owned()))]
+        {
+            let Attempted { settlement, heard } = judged(Ok(reply(status)));
+            assert_eq!(settlement, Settlement::Release { due_at: UnixMs(1_000 + limits::PAUSE_MS) });
+            assert_eq!((heard.key_taken, heard.pace.expect("a pause").why), (false, why));
+        }
     }
 
     #[test]
@@ -166,10 +174,16 @@ mod tests {
     }
 
     #[test]
-    fn seven_days_are_enough() {
+    fn seven_days_and_enough_attempts_are_enough() {
         let now = UnixMs(limits::RETRY_FOR_MS);
-        let late = judge(&delivery(Job::Conversion), Err(CallError::TimedOut(1)), now, &Dice);
-        assert!(matches!(late.settlement, Settlement::Dead { error, .. } if error.contains("7 days")));
+        let after = |attempts| {
+            let delivery = Delivery { attempts, ..delivery(Job::Conversion) };
+            judge(&delivery, Err(CallError::TimedOut(1)), now, &Dice).settlement
+        };
+        assert!(
+            matches!(after(limits::RETRY_AT_LEAST), Settlement::Dead { error, .. } if error.contains("7 days"))
+        );
+        assert!(matches!(after(0), Settlement::Retry { .. }), "the edge was off for a week");
     }
 
     #[test]

@@ -5,18 +5,23 @@
 //! the store when it is due.
 
 mod attempt;
+mod pace;
 
 use crate::Tools;
-use attempt::Pace;
+use pace::{Heard, Paces};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use usher_model::{Answer, Delivery, RecordId, Settlement, SiteName, UnixMs, limits};
+use usher_model::{Answer, Delivery, RecordId, Settlement, SiteName, limits};
+use usher_store::StoreError;
 
 /// What a handler that waits for its delivery is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,21 +49,49 @@ pub struct Status {
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    queue: mpsc::Sender<Delivery>,
+    queue: mpsc::Sender<Held>,
 }
 
 struct Shared {
     tools: Tools,
     waiters: Mutex<HashMap<String, oneshot::Sender<News>>>,
-    paces: Mutex<HashMap<SiteName, Pace>>,
+    paces: Mutex<Paces>,
+    under_way: Mutex<HashSet<String>>,
     wake: Notify,
+}
+
+/// A delivery that this process holds. No other `Held` of the same delivery exists while it does, whatever the clock says
+/// about leases: a click that is told twice counts twice.
+struct Held {
+    delivery: Delivery,
+    /// When the lease began, or a little later.
+    since: Instant,
+    shared: Arc<Shared>,
+}
+
+impl Held {
+    /// Whether a call that begins now ends while the lease lasts. Else the delivery may be another edge's by then.
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < Duration::from_millis(limits::HELD_FRESH_MS)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        lock(&self.shared.under_way).remove(&self.delivery.id);
+    }
 }
 
 /// Makes the deliverer: the way to it, and the future that is it. It ends after `stop`, when calls under way have ended.
 pub(crate) fn start(tools: Tools, stop: CancellationToken) -> (Handle, impl Future<Output = ()> + Send) {
     let (queue, handed_over) = mpsc::channel(limits::HANDED_OVER);
-    let shared =
-        Arc::new(Shared { tools, waiters: Mutex::default(), paces: Mutex::default(), wake: Notify::new() });
+    let shared = Arc::new(Shared {
+        tools,
+        waiters: Mutex::default(),
+        paces: Mutex::default(),
+        under_way: Mutex::default(),
+        wake: Notify::new(),
+    });
     (Handle { shared: Arc::clone(&shared), queue }, deliver(shared, handed_over, stop))
 }
 
@@ -78,10 +111,10 @@ impl Handle {
     /// Takes deliveries that the caller has just written and holds.
     pub(crate) async fn hand_over(&self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
-            if let Err(full) = self.queue.try_send(delivery) {
-                let delivery = full.into_inner();
+            let Some(held) = hold(&self.shared, delivery, Instant::now()) else { continue };
+            if let Err(full) = self.queue.try_send(held) {
                 let now = self.shared.tools.clock.now();
-                self.shared.settle(&delivery, Settlement::Release { due_at: now }).await;
+                self.shared.settle(&full.into_inner(), Settlement::Release { due_at: now }).await;
             }
         }
     }
@@ -93,23 +126,21 @@ impl Handle {
     pub async fn status(&self) -> usher_store::Result<Status> {
         let backlog = self.shared.tools.store.backlog().await?;
         let now = self.shared.tools.clock.now();
-        let refused = |(site, pace): (&SiteName, &Pace)| Some((site.clone(), pace.refused.clone()?));
         Ok(Status {
             waiting: backlog.waiting,
             dead: backlog.dead,
             oldest_age_ms: backlog.oldest.map(|oldest| now.since(oldest)),
-            paused: lock(&self.shared.paces).iter().filter_map(refused).collect(),
+            paused: lock(&self.shared.paces).refused(),
         })
     }
 }
 
-async fn deliver(shared: Arc<Shared>, mut handed_over: mpsc::Receiver<Delivery>, stop: CancellationToken) {
+async fn deliver(shared: Arc<Shared>, mut handed_over: mpsc::Receiver<Held>, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(limits::UPSTREAM_CALLS));
     let calls = TaskTracker::new();
-    let spawn = |delivery: Delivery, slot: OwnedSemaphorePermit| {
-        let shared = Arc::clone(&shared);
+    let spawn = |held: Held, slot: OwnedSemaphorePermit| {
         calls.spawn(async move {
-            shared.one(&delivery).await;
+            held.shared.one(&held).await;
             drop(slot);
         });
     };
@@ -123,8 +154,8 @@ async fn deliver(shared: Arc<Shared>, mut handed_over: mpsc::Receiver<Delivery>,
         let Ok(slot) = slot else { break };
         tokio::select! {
             () = stop.cancelled() => break,
-            delivery = handed_over.recv() => match delivery {
-                Some(delivery) => spawn(delivery, slot),
+            held = handed_over.recv() => match held {
+                Some(held) => spawn(held, slot),
                 None => break,
             },
         }
@@ -147,19 +178,20 @@ async fn claim_when_due(
     let mut pause = Duration::from_millis(limits::OUTBOX_POLL_MS);
     loop {
         let mut claimed = 0;
-        if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-            drop(slot);
-            let now = shared.tools.clock.now();
-            let limit = slots.available_permits().min(limits::CLAIMED);
+        let now = shared.tools.clock.now();
+        let limit = slots.available_permits().min(limits::CLAIMED);
+        // While everything rests nothing is claimed: letting go of it again would be a write each.
+        if limit > 0 && lock(&shared.paces).all_rest_until(now).is_none() {
+            let since = Instant::now();
             match shared.tools.store.claim(now, limits::LEASE_MS, limit).await {
                 Ok(deliveries) => {
                     claimed = deliveries.len();
                     pause = Duration::from_millis(limits::OUTBOX_POLL_MS);
-                    for delivery in deliveries {
-                        let (shared, slots) = (Arc::clone(&shared), Arc::clone(&slots));
+                    for held in deliveries.into_iter().filter_map(|delivery| hold(&shared, delivery, since)) {
+                        let slots = Arc::clone(&slots);
                         calls.spawn(async move {
                             let slot = slots.acquire_owned().await;
-                            shared.one(&delivery).await;
+                            held.shared.one(&held).await;
                             drop(slot);
                         });
                     }
@@ -182,16 +214,29 @@ async fn claim_when_due(
     }
 }
 
+/// Takes a delivery in hand, unless this process has it in hand already.
+fn hold(shared: &Arc<Shared>, delivery: Delivery, since: Instant) -> Option<Held> {
+    let first = lock(&shared.under_way).insert(delivery.id.clone());
+    first.then(|| Held { delivery, since, shared: Arc::clone(shared) })
+}
+
 impl Shared {
     /// One delivery, from its turn to its settlement.
-    async fn one(&self, delivery: &Delivery) {
-        if let Some(until) = self.resting_until(&delivery.site) {
-            self.settle(delivery, Settlement::Release { due_at: until }).await;
+    async fn one(&self, held: &Held) {
+        let delivery = &held.delivery;
+        if !held.is_fresh() {
+            tracing::debug!(id = delivery.id, "waited too long for its turn; it is claimed again");
+            return;
+        }
+        let now = self.tools.clock.now();
+        let rests = lock(&self.paces).rests_until(delivery, now);
+        if let Some(until) = rests {
+            self.settle(held, Settlement::Release { due_at: until }).await;
             self.tell(delivery, News::Queued);
             return;
         }
         let attempted = attempt::attempt(&self.tools, delivery).await;
-        self.keep_pace(&delivery.site, attempted.pace);
+        self.hear(delivery, attempted.heard);
         let news = match &attempted.settlement {
             Settlement::Delivered { answer, .. } | Settlement::Dead { answer: Some(answer), .. } => {
                 News::Answered(answer.clone())
@@ -199,45 +244,47 @@ impl Shared {
             _ => News::Queued,
         };
         log(delivery, &attempted.settlement);
-        self.settle(delivery, attempted.settlement).await;
+        self.settle(held, attempted.settlement).await;
         self.tell(delivery, news);
         // A click may have set others free, and a slot is.
         self.wake.notify_one();
     }
 
-    /// Writes a settlement. When that fails the lease runs out and the delivery is tried again, under the same key.
-    async fn settle(&self, delivery: &Delivery, settlement: Settlement) {
-        let now = self.tools.clock.now();
-        if let Err(error) = self.tools.store.settle(delivery, settlement, now).await {
-            tracing::error!(delivery = delivery.id, %error, "an outcome was not written; the delivery will be repeated");
+    /// Writes a settlement, again and again while the lease lasts. When that fails the delivery is repeated, under the
+    /// same key; but a click has no key.
+    async fn settle(&self, held: &Held, settlement: Settlement) {
+        let delivery = &held.delivery;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let now = self.tools.clock.now();
+            match self.tools.store.settle(delivery, settlement.clone(), now).await {
+                Ok(()) => return,
+                Err(StoreError::Unavailable(_) | StoreError::Full(_))
+                    if held.since.elapsed() + pause < Duration::from_millis(limits::SETTLE_MS) =>
+                {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+                Err(error) => {
+                    tracing::error!(delivery = delivery.id, %error, "an outcome was not written; the delivery will be repeated");
+                    return;
+                }
+            }
         }
+    }
+
+    /// Takes in what an attempt has told of the platform's pace and our key.
+    fn hear(&self, delivery: &Delivery, heard: Heard) {
+        if let Some(words) = heard.pace.as_ref().and_then(pace::Pace::words) {
+            tracing::error!(site = %delivery.site, job = delivery.job.word(), words, "the platform refuses upstream.api_key: deliveries rest");
+        }
+        lock(&self.paces).hear(delivery, heard, self.tools.clock.now());
     }
 
     fn tell(&self, delivery: &Delivery, news: News) {
         if let Some(waiter) = lock(&self.waiters).remove(&delivery.id) {
             // It may have given up.
             let _ = waiter.send(news);
-        }
-    }
-
-    fn resting_until(&self, site: &SiteName) -> Option<UnixMs> {
-        let now = self.tools.clock.now();
-        lock(&self.paces).get(site).map(|pace| pace.until).filter(|until| *until > now)
-    }
-
-    /// Takes the platform's pace for a site; a success without one ends a refusal.
-    fn keep_pace(&self, site: &SiteName, pace: Option<Pace>) {
-        let mut paces = lock(&self.paces);
-        match pace {
-            Some(pace) => {
-                if let Some(words) = &pace.refused {
-                    tracing::error!(%site, words, "the platform refuses upstream.api_key: deliveries of this site rest");
-                }
-                paces.insert(site.clone(), pace);
-            }
-            None => {
-                paces.remove(site);
-            }
         }
     }
 }

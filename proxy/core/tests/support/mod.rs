@@ -1,6 +1,11 @@
 //! A world to test the jobs in: the real embedded store, a scripted platform, a clock that is set by hand.
 
+#![allow(dead_code, reason = "each file of tests uses a part")]
+
+pub(crate) mod faults;
+
 use async_trait::async_trait;
+use faults::{Faults, Faulty};
 use serde_json::{Map, Value, json};
 use std::{
     future::Future,
@@ -21,11 +26,16 @@ pub(crate) struct World {
     pub(crate) tools: Tools,
     pub(crate) platform: Arc<Scripted>,
     pub(crate) clock: Arc<HandClock>,
+    pub(crate) faults: Arc<Faults>,
     _folder: tempfile::TempDir,
 }
 
 impl World {
     pub(crate) async fn new(change: impl FnOnce(&mut Site)) -> Self {
+        Self::with_faults(Faults::default(), change).await
+    }
+
+    pub(crate) async fn with_faults(faults: Faults, change: impl FnOnce(&mut Site)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut site = site();
         change(&mut site);
@@ -33,6 +43,8 @@ impl World {
         let url = format!("sqlite:{}", folder.path().join("usher.db").display());
         let store =
             usher_store::open(&url, std::slice::from_ref(&site.name), Role::Service).await.expect("a store");
+        let faults = Arc::new(faults);
+        let store = Arc::new(Faulty { store, faults: Arc::clone(&faults) });
         let (platform, clock) = (Arc::new(Scripted::default()), Arc::new(HandClock::default()));
         let tools = Tools {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -45,7 +57,7 @@ impl World {
             visitor_key: [7; 32],
         };
         let core = Core::start(&tools, std::slice::from_ref(&site.name)).await;
-        Self { core, site, tools, platform, clock, _folder: folder }
+        Self { core, site, tools, platform, clock, faults, _folder: folder }
     }
 
     pub(crate) fn visitor(&self) -> Visitor {
@@ -92,6 +104,11 @@ impl World {
     }
 }
 
+/// A sale of that event id, with more fields.
+pub(crate) fn sale(id: &str, more: &str) -> String {
+    format!(r#"{{"external_event_id":"{id}","sale_amount":99.90,"sale_amount_currency":"USD"{more}}}"#)
+}
+
 /// Waits until `fact` holds; fails after ten seconds.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut fact: impl FnMut() -> F) {
     let patience = tokio::time::Instant::now() + Duration::from_secs(10);
@@ -112,6 +129,12 @@ pub(crate) enum Mood {
     CommitsAndDrops,
     KeyRefused,
     Refuses,
+    /// Clicks are refused, nothing else.
+    RefusesClicks,
+    /// The key may not tell of clicks.
+    ForbidsClicks,
+    /// Wait that many milliseconds.
+    TooMany(i64),
 }
 
 #[derive(Default)]
@@ -119,6 +142,7 @@ struct Seen {
     mood: Mood,
     tracks: Vec<TrackCall>,
     delivered: Vec<(Job, Value)>,
+    asked: usize,
 }
 
 /// A platform that does as it is told.
@@ -165,6 +189,11 @@ impl Scripted {
         self.seen.lock().expect("whole").tracks.last().expect("a call").clone()
     }
 
+    /// How often it was asked to take a delivery.
+    pub(crate) fn asked(&self) -> usize {
+        self.seen.lock().expect("whole").asked
+    }
+
     fn bodies(&self, job: Job) -> Vec<Value> {
         let seen = self.seen.lock().expect("whole");
         seen.delivered.iter().filter(|(kind, _)| *kind == job).map(|(_, body)| body.clone()).collect()
@@ -187,6 +216,9 @@ impl Platform for Scripted {
             Mood::Down => return Err(CallError::Unreachable("down".to_owned())),
             Mood::Rubbish => return Err(CallError::Rubbish("rubbish".to_owned())),
             Mood::Slow(by) => tokio::time::sleep(by.min(deadline)).await,
+            Mood::RefusesClicks | Mood::ForbidsClicks => {
+                return Err(CallError::Unreachable("down".to_owned()));
+            }
             Mood::NoSuchAffiliate => return Ok(TrackAnswer::default()),
             _ => {}
         }
@@ -204,7 +236,13 @@ impl Platform for Scripted {
         let reply =
             |status, body: Value, id| Reply { status, body: body.to_string(), id, ..Reply::default() };
         let error = || json!({"success": false, "error": {"code": "X", "message": "no"}});
+        self.seen.lock().expect("whole").asked += 1;
         match self.mood() {
+            Mood::RefusesClicks if job == Job::Click => return Ok(reply(422, error(), None)),
+            Mood::ForbidsClicks if job == Job::Click => return Ok(reply(403, error(), None)),
+            Mood::TooMany(ms) => {
+                return Ok(Reply { retry_after_ms: Some(ms), ..reply(429, error(), None) });
+            }
             Mood::Down => return Err(CallError::Unreachable("down".to_owned())),
             Mood::Rubbish => return Ok(reply(200, json!("<html>"), None)),
             Mood::KeyRefused => return Ok(reply(401, error(), None)),
@@ -213,8 +251,10 @@ impl Platform for Scripted {
         }
         let parsed = serde_json::from_str(body).expect("JSON");
         self.seen.lock().expect("whole").delivered.push((job, parsed));
-        if matches!(self.mood(), Mood::CommitsAndDrops) {
-            return Err(CallError::Unreachable("dropped".to_owned()));
+        match self.mood() {
+            Mood::CommitsAndDrops => return Err(CallError::Unreachable("dropped".to_owned())),
+            Mood::Slow(by) => tokio::time::sleep(by).await,
+            _ => {}
         }
         let id = self.id(job.word());
         Ok(reply(201, json!({"success": true, "data": {"id": id}}), Some(id)))
