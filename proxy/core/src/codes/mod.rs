@@ -11,7 +11,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use usher_model::{ClickId, Clock, Code, CodeOrClick, PromoCode, Site, SiteName, Validity};
-use usher_store::Store;
+use usher_store::{Store, StoreError};
 
 /// A site's codes as they were last known.
 type Book = HashMap<PromoCode, Code>;
@@ -87,6 +87,17 @@ impl Codes {
     #[must_use]
     pub fn find(&self, site: &Site, code: &PromoCode) -> Option<Code> {
         self.books.load().get(&site.name)?.get(code).cloned()
+    }
+
+    /// The same for a sale: that the codes were never read yet is no word on any of them.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] when they were not.
+    pub(crate) fn surely_find(&self, site: &Site, code: &PromoCode) -> Result<Option<Code>, Refusal> {
+        match self.books.load().get(&site.name) {
+            Some(book) => Ok(book.get(code).cloned()),
+            None => Err(StoreError::Unavailable("promo codes were not read yet".to_owned()).into()),
+        }
     }
 
     /// Reads the codes of `sites` again whenever the store says that they may have changed, until `stop`.

@@ -11,13 +11,13 @@ use crate::{
     delivery::{Handle, News},
 };
 use request::{ConversionRequest, raw};
-use rules::{Rule, SeenClick, SeenCode, Signals, choose};
+use rules::{BoundCustomer, Rule, SeenClick, SeenCode, Signals, choose, credited_code};
 use serde_json::{Value, json};
 use signup::SignupRequest;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use usher_model::{
-    Acceptance, AffiliateCode, Answer, Click, ClickId, CodeUse, Entry, EntryState, Job, RecordId, Site,
+    Acceptance, AffiliateCode, Answer, Click, ClickId, Code, CodeUse, Entry, EntryState, Job, RecordId, Site,
     UnixMs, Upstream, Validity, limits,
 };
 
@@ -38,6 +38,15 @@ enum Standing {
     Unusable(String),
 }
 
+/// An order as it stands before a rule is chosen.
+struct Seen {
+    signals: Signals,
+    /// How the click that the sale names stands.
+    click: Standing,
+    /// The same of the click that its customer is bound to.
+    customer: Standing,
+}
+
 impl Conversions {
     pub(crate) const fn new(tools: Tools, codes: Arc<Codes>, delivery: Handle) -> Self {
         Self { tools, codes, delivery }
@@ -50,16 +59,28 @@ impl Conversions {
     /// A [`Refusal`]; nothing was written then.
     pub async fn convert(&self, site: &Arc<Site>, body: &[u8]) -> Result<Answer, Refusal> {
         let request = ConversionRequest::read(body)?;
+        match self.attribute(site, &request).await {
+            Err(refusal @ (Refusal::NotFound { .. } | Refusal::Invalid { .. })) => {
+                // What was accepted stays accepted, also when its code or its click counts no longer.
+                let earlier = self.earlier(site, Job::Conversion, &request.event_id, &request.fingerprint);
+                earlier.await?.ok_or(refusal)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Finds whom to credit, writes that down, and answers.
+    async fn attribute(&self, site: &Site, request: &ConversionRequest) -> Result<Answer, Refusal> {
         let now = self.tools.clock.now();
-        let (mut signals, standing) = self.signals(site, &request, now).await?;
+        let mut seen = self.seen(site, request, now).await?;
         loop {
-            let rule = choose(&signals, site.code_or_click);
-            let entry = self.entry(site, &request, &signals, &rule, &standing, now).await?;
+            let rule = choose(&seen.signals, site.code_or_click);
+            let entry = self.entry(site, request, &seen, &rule, now)?;
             let counted = entry.code.is_some();
             match self.write(entry).await? {
                 // The last use went to another order between our look and our write.
-                None if counted => signals.code = None,
-                None => return Err(nobody(&request, &standing)),
+                None if counted => seen.signals.code = None,
+                None => return Err(nobody(request, &seen.click)),
                 Some(answer) => return Ok(answer),
             }
         }
@@ -80,7 +101,8 @@ impl Conversions {
             }
             Standing::Awaited => Some(request.click.clone()),
             Standing::Unusable(why) => {
-                return Err(Refusal::NotFound { field: Some("click_id"), message: why });
+                let earlier = self.earlier(site, Job::Signup, &request.key, &request.fingerprint).await?;
+                return earlier.ok_or(Refusal::NotFound { field: Some("click_id"), message: why });
             }
         };
         let entry = Entry {
@@ -100,35 +122,54 @@ impl Conversions {
         self.write(entry).await?.ok_or_else(|| Refusal::invalid("click_id", "this lead cannot be written"))
     }
 
-    /// What is seen of an order.
-    async fn signals(
+    /// The answer to a request whose key was accepted before.
+    async fn earlier(
         &self,
         site: &Site,
-        request: &ConversionRequest,
-        now: UnixMs,
-    ) -> Result<(Signals, Standing), Refusal> {
+        job: Job,
+        key: &str,
+        fingerprint: &[u8; 32],
+    ) -> Result<Option<Answer>, Refusal> {
+        match self.tools.store.accepted(&site.name, job, key).await? {
+            None => Ok(None),
+            Some((same, state)) if same == fingerprint => Ok(Some(replayed(state, key))),
+            Some((_, state)) => Err(conflict(key, &state.id)),
+        }
+    }
+
+    /// What is seen of an order.
+    async fn seen(&self, site: &Site, request: &ConversionRequest, now: UnixMs) -> Result<Seen, Refusal> {
         let mut signals = Signals { unknown_customer: !request.customers.is_empty(), ..Signals::default() };
-        let mut standing = Standing::Unusable("the sale names no referral".to_owned());
+        let mut click = Standing::Unusable("the sale names no referral".to_owned());
         if let Some((_, id)) = &request.referral {
             let (affiliate, stands) = self.standing(site, id).await?;
             if !matches!(stands, Standing::Unusable(_)) {
                 signals.click = Some(SeenClick { id: id.clone(), affiliate });
             }
-            standing = stands;
+            click = stands;
         }
         if let Some((code, _)) = &request.promo_code
-            && let Some(found) = self.codes.find(site, code)
+            && let Some(found) = self.codes.surely_find(site, code)?
             && found.validity(now) == Validity::Valid
         {
-            signals.code = Some(SeenCode { code: code.clone(), affiliate: found.affiliate });
+            let Code { affiliate, max_uses, .. } = found;
+            signals.code = Some(SeenCode { code: code.clone(), affiliate, max_uses });
         }
-        for customer in &request.customers {
-            if signals.customer.is_none() {
-                signals.customer =
-                    patiently(|| self.tools.store.click_of_customer(&site.name, customer)).await?;
+        let mut customer = Standing::Unusable("the sale names no customer".to_owned());
+        for named in &request.customers {
+            let bound = || self.tools.store.click_of_customer(&site.name, &named.key);
+            let Some(id) = patiently(bound).await? else { continue };
+            let (_, stands) = self.standing(site, &id).await?;
+            // The platform never learned of this customer through a click that it refused.
+            if matches!(stands, Standing::Unusable(_)) {
+                continue;
             }
+            if signals.customers.is_empty() {
+                customer = stands;
+            }
+            signals.customers.push(BoundCustomer { field: named.field, click: id });
         }
-        Ok((signals, standing))
+        Ok(Seen { signals, click, customer })
     }
 
     /// Whose click it is, where we know, and how it stands with the platform.
@@ -169,23 +210,20 @@ impl Conversions {
     }
 
     /// What is to be written, by the rule that won.
-    async fn entry(
+    fn entry(
         &self,
         site: &Site,
         request: &ConversionRequest,
-        signals: &Signals,
+        seen: &Seen,
         rule: &Rule,
-        standing: &Standing,
         now: UnixMs,
     ) -> Result<Entry, Refusal> {
+        let signals = &seen.signals;
         let mut fields = request.fields.clone();
         let mut mint = None;
         let (click, needs) = match rule {
-            Rule::Click { id } => (Some(id.clone()), referred(&mut fields, id, standing)?),
-            Rule::Customer { id } => {
-                let (_, standing) = self.standing(site, id).await?;
-                (Some(id.clone()), referred(&mut fields, id, &standing)?)
-            }
+            Rule::Click { id } => (Some(id.clone()), referred(&mut fields, id, &seen.click)?),
+            Rule::Customer { id } => (Some(id.clone()), referred(&mut fields, id, &seen.customer)?),
             Rule::Code { affiliate } => {
                 let click = self.minted(site, affiliate, now);
                 let id = click.id.clone();
@@ -194,16 +232,16 @@ impl Conversions {
                 (Some(id.clone()), Some(id))
             }
             Rule::PlatformKnowsCustomer => (None, None),
-            Rule::Nobody => return Err(nobody(request, standing)),
+            Rule::Nobody => return Err(nobody(request, &seen.click)),
         };
         // Identifiers that resolve to different referrals are an error upstream: a customer of another click is left out.
-        if signals.customer.is_some() && signals.customer != click {
-            fields.remove("customer_id");
-            fields.remove("external_user_id");
+        for customer in &signals.customers {
+            if click.as_ref() != Some(&customer.click) {
+                fields.remove(customer.field);
+            }
         }
-        let counted = matches!(rule, Rule::Code { .. }).then(|| signals.code.as_ref()).flatten();
-        let max_uses =
-            counted.and_then(|seen| self.codes.find(site, &seen.code)).and_then(|code| code.max_uses);
+        let code = credited_code(signals, rule);
+        let customers: Vec<_> = request.customers.iter().map(|customer| customer.key.clone()).collect();
         Ok(Entry {
             id: RecordId::mint("conv", now, self.tools.random.as_ref()),
             site: site.name.clone(),
@@ -213,10 +251,8 @@ impl Conversions {
             body: raw(&fields)?.get().to_owned(),
             needs,
             mint,
-            code: counted.map(|seen| CodeUse { code: seen.code.clone(), max_uses }),
-            bind: click
-                .filter(|_| !request.customers.is_empty())
-                .map(|click| (click, request.customers.clone())),
+            code: code.map(|seen| CodeUse { code: seen.code.clone(), max_uses: seen.max_uses }),
+            bind: click.filter(|_| !customers.is_empty()).map(|click| (click, customers)),
             trace: trace(request, signals, rule),
             now,
         })
@@ -246,12 +282,7 @@ impl Conversions {
             Acceptance::New(deliveries) => self.delivery.hand_over(deliveries).await,
             Acceptance::Waiting => {}
             Acceptance::Same(state) => return Ok(Some(replayed(state, &key))),
-            Acceptance::Conflict(held) => {
-                let message = format!(
-                    "{key} was reported before with other content (as {held}); a new event needs a new id"
-                );
-                return Err(Refusal::Conflict { message });
-            }
+            Acceptance::Conflict(held) => return Err(conflict(&key, &held)),
             Acceptance::UsedUp => return Ok(None),
         }
         let waited = tokio::time::timeout(Duration::from_millis(limits::UPSTREAM_WAIT_MS), news).await;
@@ -300,6 +331,12 @@ fn referred(
             Err(Refusal::NotFound { field: Some("referral_id"), message: why.clone() })
         }
     }
+}
+
+fn conflict(key: &str, held: &RecordId) -> Refusal {
+    let message =
+        format!("{key} was reported before with other content (as {held}); a new event needs a new id");
+    Refusal::Conflict { message }
 }
 
 /// Nobody can be credited: says what was looked at.

@@ -33,14 +33,23 @@ pub(super) struct ConversionRequest {
     pub(super) referral: Option<(&'static str, ClickId)>,
     /// The promo code that the order carries, and as it was typed.
     pub(super) promo_code: Option<(PromoCode, String)>,
-    /// Customers that the caller names, in keys of our own: `customer:…`, `user:…`.
-    pub(super) customers: Vec<String>,
+    /// Customers that the caller names.
+    pub(super) customers: Vec<Customer>,
     /// What was paid.
     pub(super) amount: Money,
     /// What goes to the platform as it came: without referral, promo code and order id, amount and currency normalised.
     pub(super) fields: Fields,
     /// SHA-256 over the content, whatever the order and spacing of its fields.
     pub(super) fingerprint: [u8; 32],
+}
+
+/// A customer that the caller names.
+#[derive(Debug)]
+pub(super) struct Customer {
+    /// In which field.
+    pub(super) field: &'static str,
+    /// A key of our own: `customer:…`, `user:…`.
+    pub(super) key: String,
 }
 
 impl ConversionRequest {
@@ -70,7 +79,8 @@ impl ConversionRequest {
         let amount = amount(&fields)?;
         let mut customers = Vec::new();
         for (name, kind) in [("customer_id", "customer"), ("external_user_id", "user")] {
-            customers.extend(text(&fields, name)?.map(|id| format!("{kind}:{id}")));
+            customers
+                .extend(text(&fields, name)?.map(|id| Customer { field: name, key: format!("{kind}:{id}") }));
         }
         fields.retain(|name, value| {
             !REFERRAL_ALIASES.contains(&name.as_str())

@@ -10,8 +10,8 @@ pub(super) struct Signals {
     pub(super) click: Option<SeenClick>,
     /// The promo code, when it is an affiliate's and counts now.
     pub(super) code: Option<SeenCode>,
-    /// The click that the customer was bound to by an earlier sale or lead.
-    pub(super) customer: Option<ClickId>,
+    /// Customers that an earlier sale or lead bound to a click which counts.
+    pub(super) customers: Vec<BoundCustomer>,
     /// Whether the caller named a customer or user that we do not know; the platform may.
     pub(super) unknown_customer: bool,
 }
@@ -26,6 +26,14 @@ pub(super) struct SeenClick {
 pub(super) struct SeenCode {
     pub(super) code: PromoCode,
     pub(super) affiliate: AffiliateCode,
+    pub(super) max_uses: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct BoundCustomer {
+    /// The field that names the customer.
+    pub(super) field: &'static str,
+    pub(super) click: ClickId,
 }
 
 /// The rule that won.
@@ -53,6 +61,19 @@ pub(super) enum Rule {
     Nobody,
 }
 
+/// The promo code that the sale is credited for: one that won, and one of the affiliate whose click won. Whoever applies a
+/// code at the shop has a click of its affiliate by the time they pay.
+pub(super) fn credited_code<'a>(signals: &'a Signals, rule: &Rule) -> Option<&'a SeenCode> {
+    let code = signals.code.as_ref()?;
+    let of_code =
+        || signals.click.as_ref().is_some_and(|click| click.affiliate.as_ref() == Some(&code.affiliate));
+    match rule {
+        Rule::Code { .. } => Some(code),
+        Rule::Click { .. } => of_code().then_some(code),
+        Rule::Customer { .. } | Rule::PlatformKnowsCustomer | Rule::Nobody => None,
+    }
+}
+
 /// Chooses. A click and a code of the same affiliate are one thing: the click, since it is there already.
 pub(super) fn choose(signals: &Signals, policy: CodeOrClick) -> Rule {
     let same_affiliate =
@@ -65,8 +86,8 @@ pub(super) fn choose(signals: &Signals, policy: CodeOrClick) -> Rule {
         },
         (Some(click), None) => Rule::Click { id: click.id.clone() },
         (None, Some(code)) => Rule::Code { affiliate: code.affiliate.clone() },
-        (None, None) => match (&signals.customer, signals.unknown_customer) {
-            (Some(id), _) => Rule::Customer { id: id.clone() },
+        (None, None) => match (signals.customers.first(), signals.unknown_customer) {
+            (Some(customer), _) => Rule::Customer { id: customer.click.clone() },
             (None, true) => Rule::PlatformKnowsCustomer,
             (None, false) => Rule::Nobody,
         },
@@ -90,7 +111,8 @@ mod tests {
     }
 
     fn code(affiliate: &str) -> Option<SeenCode> {
-        Some(SeenCode { code: PromoCode::fold("spring").expect("a code"), affiliate: of(affiliate) })
+        let code = PromoCode::fold("spring").expect("a code");
+        Some(SeenCode { code, affiliate: of(affiliate), max_uses: None })
     }
 
     #[test]
@@ -102,7 +124,10 @@ mod tests {
         let signals = |click, code, customer: Option<&str>, unknown_customer| Signals {
             click,
             code,
-            customer: customer.map(id),
+            customers: customer
+                .map(|click| BoundCustomer { field: "customer_id", click: id(click) })
+                .into_iter()
+                .collect(),
             unknown_customer,
         };
         for (seen, policy, expected) in [
