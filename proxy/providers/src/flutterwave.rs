@@ -104,10 +104,7 @@ fn refund(event: &Json, found: &mut Extracted) -> Result<Verdict, Stop> {
     if event.text("data.status").is_some_and(|status| !is_success(&status)) {
         return Err(Ignored::RefundNotFinal.into());
     }
-    let currency = match event.get("data.currency") {
-        Json::Null => None,
-        _ => Some(money::currency(event, "data.currency")?),
-    };
+    let currency = money::optional_currency(event, "data.currency")?;
     let refund = Refund {
         payment_id,
         external_event_id: event.need("data.id")?,

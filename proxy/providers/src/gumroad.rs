@@ -44,10 +44,11 @@ fn sellers<'a>(request: &Request<'_>, context: &Context<'a>) -> Result<Vec<&'a s
     let given = given.ok_or(Rejection::MissingHeader("?token="))?;
     let mut sellers = Vec::new();
     for credential in context.credentials {
-        if let Credential::Gumroad { url_token, seller_id } = credential {
-            if !url_token.expose().is_empty() && signature::same(url_token.expose(), &given) {
-                sellers.push(seller_id.as_str());
-            }
+        if let Credential::Gumroad { url_token, seller_id } = credential
+            && !url_token.expose().is_empty()
+            && signature::same(url_token.expose(), &given)
+        {
+            sellers.push(seller_id.as_str());
         }
     }
     if sellers.is_empty() { Err(Rejection::BadSignature) } else { Ok(sellers) }

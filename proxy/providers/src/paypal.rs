@@ -263,14 +263,109 @@ mod tests {
         }
     }
 
+    /// What the translation of an authentic body says, as it is explained.
+    fn told(event_type: &str, resource: &str) -> serde_json::Value {
+        let body = format!(r#"{{"id":"WH-1","event_type":"{event_type}","resource":{resource}}}"#);
+        let event = Json::parse(body.as_bytes()).expect("json");
+        let request = Request { method: "POST", url: "", headers: &[], body: body.as_bytes() };
+        let context =
+            Context { credentials: &[], now: usher_model::UnixMs(0), test_mode: crate::TestMode::Ignore };
+        let delivery = Delivery { request: &request, context: &context, event: &event };
+        let line = crate::report("paypal", None, &common::translated(&delivery, Proof::Body, translate));
+        serde_json::from_str(&line).expect("a line of JSON")
+    }
+
     #[test]
-    fn amounts_of_both_apis() {
-        for (resource, expected) in [
-            (r#"{"amount":{"value":"59.90","currency_code":"USD"}}"#, "59.90"),
-            (r#"{"amount":{"total":"-0.49","currency":"USD"}}"#, "-0.49"),
+    fn payments() {
+        let capture = |status: &str, value: &str, custom: &str| {
+            told(
+                "PAYMENT.CAPTURE.COMPLETED",
+                &format!(
+                    r#"{{"id":"C1","status":"{status}","custom_id":{custom},"amount":{{"value":"{value}","currency_code":"JPY"}}}}"#
+                ),
+            )
+        };
+        let paid = capture("COMPLETED", "5000", r#""click-1""#);
+        assert_eq!(paid["conversion"]["sale_amount"], "5000");
+        assert_eq!(paid["conversion"]["metadata"]["provider_order_id"], "C1");
+        assert_eq!(capture("PARTIALLY_REFUNDED", "1", r#""click-1""#)["kind"], "conversion");
+        for (status, value, custom, reason) in [
+            ("PENDING", "5000", r#""click-1""#, "not_paid"),
+            ("DECLINED", "5000", r#""click-1""#, "not_paid"),
+            ("COMPLETED", "0", r#""click-1""#, "zero_amount"),
+            ("COMPLETED", "-5", r#""click-1""#, "zero_amount"),
+            ("COMPLETED", "5000", "null", "no_identifier"),
+            ("COMPLETED", "5000", r#""order 7, blue""#, "no_identifier"),
         ] {
-            let event = Json::parse(format!(r#"{{"resource":{resource}}}"#).as_bytes()).expect("json");
-            assert_eq!(amount(&event).expect("an amount").0.to_string(), expected);
+            assert_eq!(capture(status, value, custom)["reason"], reason, "{status} {value} {custom}");
         }
+        let dinars = told(
+            "PAYMENT.SALE.COMPLETED",
+            r#"{"id":"S1","state":"completed","custom":"c","amount":{"total":"12.345","currency":"TND"}}"#,
+        );
+        assert_eq!(dinars["conversion"]["sale_amount"], "12.345");
+        assert_eq!(dinars["conversion"]["is_subscription"], false);
+        for noise in
+            ["PAYMENT.CAPTURE.PENDING", "PAYMENT.CAPTURE.DENIED", "BILLING.SUBSCRIPTION.ACTIVATED", ""]
+        {
+            assert_eq!(told(noise, "{}")["reason"], "not_commercial", "{noise}");
+        }
+    }
+
+    #[test]
+    fn refunds() {
+        let up = r#""links":[{"rel":"self","href":"https://api.paypal.com/v2/payments/refunds/R1"},
+            {"rel":"up","href":"https://api.paypal.com/v2/payments/captures/C1"}]"#;
+        let refunded = |status: &str| {
+            let amount = r#"{"value":"1.50","currency_code":"EUR"}"#;
+            let resource = format!(r#"{{"id":"R1","status":"{status}","amount":{amount},{up}}}"#);
+            told("PAYMENT.CAPTURE.REFUNDED", &resource)
+        };
+        assert_eq!(refunded("COMPLETED")["refund"]["payment_id"], "C1");
+        assert_eq!(refunded("PENDING")["reason"], "refund_not_final");
+        assert_eq!(refunded("FAILED")["reason"], "refund_not_final");
+        let sale = told(
+            "PAYMENT.SALE.REFUNDED",
+            r#"{"id":"R2","sale_id":"S1","state":"completed","amount":{"total":"-0.49","currency":"USD"}}"#,
+        );
+        assert_eq!(sale["refund"]["payment_id"], "S1");
+        assert_eq!(sale["refund"]["amount"], "0.49");
+        let reversed = told(
+            "PAYMENT.SALE.REVERSED",
+            r#"{"id":"S1","state":"completed","amount":{"total":"-0.49","currency":"USD"}}"#,
+        );
+        assert_eq!(reversed["refund"]["external_event_id"], "reversal:S1");
+        let nobodys = told("PAYMENT.CAPTURE.REFUNDED", r#"{"id":"R1","status":"COMPLETED"}"#);
+        assert_eq!(nobodys["kind"], "rejected");
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_there_is_asked_for() {
+        let address = "https://api.paypal.com/v1/notifications/certs/CERT-1";
+        let headers: Vec<(&str, &[u8])> = vec![
+            ("PayPal-Transmission-Id", b"1"),
+            ("PayPal-Transmission-Time", b"2026-09-10T00:26:37Z"),
+            ("PayPal-Transmission-Sig", b"AAAA"),
+            ("PayPal-Cert-Url", address.as_bytes()),
+            ("PayPal-Auth-Algo", b"SHA256withRSA"),
+        ];
+        let request = Request { method: "POST", url: "/", headers: &headers, body: b"{}" };
+        let credential = |certificates: &[(&str, &str)]| Credential::PayPal {
+            webhook_id: "W1".to_owned(),
+            trust_anchors_pem: String::new(),
+            certificates: certificates
+                .iter()
+                .map(|(url, pem)| ((*url).to_owned(), (*pem).to_owned()))
+                .collect(),
+        };
+        let judged = |credentials: &[Credential]| {
+            let now = usher_model::UnixMs(1_789_000_000_000);
+            verify(&request, &Context { credentials, now, test_mode: crate::TestMode::Ignore })
+        };
+        let needed = Err(Rejection::CertificateNeeded(address.to_owned()));
+        assert_eq!(judged(&[credential(&[])]), needed);
+        assert_eq!(judged(&[credential(&[]), credential(&[(address, "")])]), needed);
+        assert_eq!(judged(&[credential(&[(address, "")])]), Err(Rejection::BadCertificate));
+        assert_eq!(judged(&[]), Err(Rejection::BadSignature));
     }
 }

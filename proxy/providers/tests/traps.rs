@@ -4,22 +4,8 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Vector, includes};
+use support::{Vector, expect, ignored, includes};
 use usher_providers::{Context, Recorded, TestMode};
-
-/// Of `provider/case`, with these values put at these JSON pointers (`null` included; a missing member is made), the line
-/// that explains it has at least these members.
-fn expect(case: &str, changes: &Value, expected: &Value) {
-    let mut vector = Vector::load(case);
-    vector.change(changes);
-    vector.sign();
-    let line = vector.explain();
-    assert!(includes(&line, expected), "{case} with {changes}\n got {line}\n not {expected}");
-}
-
-fn ignored(case: &str, changes: &Value, reason: &str) {
-    expect(case, changes, &json!({"verified": true, "kind": "ignored", "reason": reason}));
-}
 
 #[test]
 fn stripe() {

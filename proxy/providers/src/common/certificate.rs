@@ -68,6 +68,83 @@ fn within(name: &str, domain: &str) -> bool {
 mod tests {
     use super::*;
 
+    macro_rules! file {
+        ($include:ident, $name:literal) => {
+            $include!(concat!("../../tests/certificates/", $name))
+        };
+    }
+
+    const ROOT: &str = file!(include_str, "root.pem");
+    const LEAF: &str = file!(include_str, "leaf.pem");
+    const CHAIN: &str = file!(include_str, "chain.pem");
+    const SIGNATURE: &[u8] = file!(include_bytes, "signature.bin");
+    /// The certificates of the folder are of 2026, and good for a century.
+    const NOW: UnixMs = UnixMs(1_900_000_000_000);
+
+    fn signed<'a>(chain_pem: &'a str, anchors_pem: &'a str, signature: &'a [u8]) -> Signed<'a> {
+        Signed { chain_pem, anchors_pem, domain: "paypal.com", text: b"signed", signature }
+    }
+
+    #[test]
+    fn a_chain_to_the_anchor_passes() {
+        let both = format!("{}{ROOT}", file!(include_str, "other-root.pem"));
+        for (chain, anchors) in
+            [(LEAF, ROOT), (CHAIN, ROOT), (file!(include_str, "server.pem"), ROOT), (LEAF, &both)]
+        {
+            assert_eq!(verify(&signed(chain, anchors, SIGNATURE), NOW), Ok(()), "{chain}");
+        }
+    }
+
+    #[test]
+    fn any_other_certificate_does_not() {
+        for (why, chain, anchors) in [
+            ("another root of the same name", LEAF, file!(include_str, "other-root.pem")),
+            ("the roots that browsers trust", LEAF, ""),
+            ("self-signed", ROOT, ROOT),
+            ("an authority's own", file!(include_str, "ca.pem"), ROOT),
+            ("for another domain", file!(include_str, "foreign.pem"), ROOT),
+            ("named in the subject only", file!(include_str, "nameless.pem"), ROOT),
+            ("for signing code", file!(include_str, "code.pem"), ROOT),
+            ("without the one between", file!(include_str, "gap.pem"), ROOT),
+            ("issued by one that is no authority", file!(include_str, "unfit-chain.pem"), ROOT),
+            ("none", "", ROOT),
+            ("none, and an unreadable anchor", LEAF, "-----BEGIN CERTIFICATE-----"),
+            ("cut off", &LEAF[..LEAF.len() - 60], ROOT),
+            ("no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", ROOT),
+        ] {
+            assert_eq!(
+                verify(&signed(chain, anchors, SIGNATURE), NOW),
+                Err(Rejection::BadCertificate),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn dates_are_checked() {
+        for (at, passes) in [
+            (NOW, true),
+            (UnixMs(1_700_000_000_000), false),
+            (UnixMs(5_000_000_000_000), false),
+            (UnixMs(0), false),
+            (UnixMs(-1), false),
+            (UnixMs(i64::MAX), false),
+        ] {
+            assert_eq!(verify(&signed(LEAF, ROOT, SIGNATURE), at).is_ok(), passes, "{at:?}");
+        }
+    }
+
+    #[test]
+    fn only_pkcs1_with_sha_256_of_this_text_passes() {
+        let mut other = signed(LEAF, ROOT, SIGNATURE);
+        other.text = b"signed ";
+        let forms: [&[u8]; 4] =
+            [file!(include_bytes, "sha1.bin"), file!(include_bytes, "pss.bin"), b"", &SIGNATURE[1..]];
+        for wrong in forms.map(|form| signed(LEAF, ROOT, form)).iter().chain([&other]) {
+            assert_eq!(verify(wrong, NOW), Err(Rejection::BadSignature));
+        }
+    }
+
     #[test]
     fn a_look_alike_is_not_within() {
         for (name, yes) in [
@@ -78,19 +155,6 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(within(name, "paypal.com"), yes, "{name}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_certificate_is_no_chain() {
-        for pem in [
-            "",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "-----BEGIN CERTIFICATE-----",
-        ] {
-            let signed =
-                Signed { chain_pem: pem, anchors_pem: "", domain: "paypal.com", text: b"", signature: b"" };
-            assert_eq!(verify(&signed, UnixMs(0)), Err(Rejection::BadCertificate), "{pem}");
         }
     }
 }

@@ -63,7 +63,10 @@ impl Vector {
     }
 
     pub(crate) fn sign_at(&mut self, at: i64) {
-        let (secret, body) = (self.secret(), self.body.clone());
+        let first = &self.json["secrets"][0];
+        let text = |name: &str| first[name].as_str().unwrap_or_default().to_owned();
+        let (secret, key) = (first.as_str().unwrap_or_default().to_owned(), text("hmac_secret"));
+        let body = self.body.clone();
         let plain = mac(secret.as_bytes(), &body);
         match self.json["provider"].as_str().expect("a provider") {
             "stripe" => {
@@ -80,6 +83,15 @@ impl Vector {
             "woocommerce" => self.header("X-WC-Webhook-Signature", &BASE64_STANDARD.encode(plain)),
             "polar" => self.sign_standard(at, secret.as_bytes()),
             "dodopayments" => self.sign_standard(at, &decoded(&secret)),
+            "razorpay" => self.header("X-Razorpay-Signature", &hex(&plain)),
+            "flutterwave" if self.json["headers"]["verif-hash"].is_null() => {
+                self.header("flutterwave-signature", &BASE64_STANDARD.encode(plain));
+            }
+            "phonepe" if !key.is_empty() => {
+                self.header("x-phonepe-checksum-signature", &hex(&mac(key.as_bytes(), &body)));
+            }
+            // What these send covers no body.
+            "flutterwave" | "phonepe" | "chargebee" | "gumroad" | "xendit" => {}
             other => panic!("no signer for {other}"),
         }
     }
@@ -100,12 +112,37 @@ impl Vector {
         serde_json::from_str(&line).expect("a line of JSON")
     }
 
+    /// The line that explains it has at least these members.
+    pub(crate) fn expect(&self, expected: &Value) {
+        let (line, case) = (self.explain(), &self.json["case"]);
+        assert!(includes(&line, expected), "{case} with {}\n got {line}\n not {expected}", self.body);
+    }
+
+    /// Its kind is `ignored` or `rejected`, for this reason.
+    pub(crate) fn stops(&self, kind: &str, reason: &str) {
+        self.expect(&serde_json::json!({"kind": kind, "reason": reason}));
+    }
+
     /// Its kind and its reason.
     pub(crate) fn outcome(&self) -> (String, String) {
         let line = self.explain();
         let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
         (text("kind"), text("reason"))
     }
+}
+
+/// Of `provider/case`, with these values put at these JSON pointers (`null` included; a missing member is made), the line
+/// that explains it has at least these members.
+pub(crate) fn expect(case: &str, changes: &Value, expected: &Value) {
+    let mut vector = Vector::load(case);
+    vector.change(changes);
+    vector.sign();
+    vector.expect(expected);
+}
+
+/// As [`expect`], of what is authentic and does nothing.
+pub(crate) fn ignored(case: &str, changes: &Value, reason: &str) {
+    expect(case, changes, &serde_json::json!({"verified": true, "kind": "ignored", "reason": reason}));
 }
 
 /// The key of the Standard Webhooks specification.
