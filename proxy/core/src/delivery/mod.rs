@@ -309,3 +309,62 @@ fn log(delivery: &Delivery, settlement: &Settlement) {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{Dice, delivery, site};
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use usher_model::{Clock, Job, UnixMs};
+    use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
+
+    struct Epoch;
+
+    impl Clock for Epoch {
+        fn now(&self) -> UnixMs {
+            UnixMs(0)
+        }
+    }
+
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    #[async_trait::async_trait]
+    impl Platform for Counting {
+        async fn track(&self, _: TrackCall, _: Duration) -> Result<TrackAnswer, CallError> {
+            Err(CallError::TimedOut(0))
+        }
+
+        async fn deliver(&self, _: Job, _: &str, _: Duration) -> Result<Reply, CallError> {
+            self.0.fetch_add(1, Relaxed);
+            Err(CallError::TimedOut(0))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waited_so_long_that_its_lease_may_end_during_the_call_is_not_sent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("usher.db").display());
+        let platform = Arc::new(Counting::default());
+        let tools = Tools {
+            clock: Arc::new(Epoch),
+            random: Arc::new(Dice),
+            store: usher_store::open(&url, &[site().name], usher_store::Role::Service)
+                .await
+                .expect("a store"),
+            platform: Arc::clone(&platform) as Arc<dyn Platform>,
+            click_budget: Duration::ZERO,
+            truncate_addresses: true,
+            retention_days: 1,
+            visitor_key: [0; 32],
+        };
+        let (handle, _) = start(tools, CancellationToken::new());
+        for (waited_ms, asked) in [(limits::HELD_FRESH_MS, 0), (limits::HELD_FRESH_MS - 10_000, 1)] {
+            let since = Instant::now() - Duration::from_millis(waited_ms);
+            let held = hold(&handle.shared, delivery(Job::Click), since).expect("nobody else has it");
+            assert!(hold(&handle.shared, delivery(Job::Click), since).is_none());
+            handle.shared.one(&held).await;
+            assert_eq!(platform.0.load(Relaxed), asked, "{waited_ms}");
+        }
+    }
+}
