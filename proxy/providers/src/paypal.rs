@@ -367,5 +367,9 @@ mod tests {
         assert_eq!(judged(&[credential(&[]), credential(&[(address, "")])]), needed);
         assert_eq!(judged(&[credential(&[(address, "")])]), Err(Rejection::BadCertificate));
         assert_eq!(judged(&[]), Err(Rejection::BadSignature));
+        let mut weak = headers.clone();
+        weak[4].1 = b"SHA1withRSA";
+        let weak = Request { headers: &weak, ..request };
+        assert_eq!(transmission(&weak).err(), Some(Rejection::UnsupportedVersion));
     }
 }

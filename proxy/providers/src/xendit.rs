@@ -35,7 +35,7 @@ fn translate(delivery: &Delivery<'_>, found: &mut Extracted) -> Result<Verdict, 
     // The reference page shows a refund with the envelope twice.
     let twice = matches!(event.get("data.data"), Json::Object(_));
     let data = event.get(if twice { "data.data" } else { "data" });
-    let name = event.text("event").or_else(|| event.text("data.event").filter(|_| twice));
+    let name = event.text("event").or_else(|| event.text("data.event"));
     let Some(name) = name else { return invoice(event, found) };
     found.event_type = Some(name.clone());
     match name.as_str() {

@@ -27,6 +27,8 @@ fn gumroad() {
     with("gumroad/refund-full", &[("refunded=true", "refunded=false")])
         .stops("ignored", "partial_refund_amount_unknown");
     with("gumroad/refund-full", &[("&ip_country", "&test=true&ip_country")]).stops("ignored", "test_mode");
+    let hidden = with(sale, &[("&offer_code", "&custom_fields[price]=1900&offer_code")]);
+    hidden.stops("rejected", "unreadable");
     // Whoever buys names the parameters of the address.
     let injected = with(
         sale,
@@ -67,10 +69,14 @@ fn gumroad_in_json() {
 
 /// `paytmchecksum`'s `calculateChecksum`, with a salt that is given.
 fn paytm_seal(key: &str, text: &str, salt: &str) -> String {
+    let padding = 16 - (64 + salt.len()) % 16;
+    paytm_seal_padded(key, text, salt, &vec![u8::try_from(padding).expect("small"); padding])
+}
+
+fn paytm_seal_padded(key: &str, text: &str, salt: &str, padding: &[u8]) -> String {
     let mut digest = hex(&Sha256::digest(format!("{text}|{salt}"))).into_bytes();
     digest.extend_from_slice(salt.as_bytes());
-    let padding = 16 - digest.len() % 16;
-    digest.resize(digest.len() + padding, u8::try_from(padding).expect("small"));
+    digest.extend_from_slice(padding);
     let mut cipher =
         cbc::Encryptor::<Aes128>::new_from_slices(key.as_bytes(), b"@@@@&&&&####$$$$").expect("a key");
     let sealed: Vec<u8> = digest
@@ -133,6 +139,24 @@ fn paytm() {
     assert_eq!(refund(r#""userCreditInitiateTimestamp":"x""#).explain()["refund"]["amount"], "1");
     refund(r#""userCreditInitiateTimestamp":"x","status":"PENDING""#).stops("ignored", "refund_not_final");
     refund(r#""userCreditInitiateTimestamp":"""#).stops("ignored", "refund_not_final");
+}
+
+#[test]
+fn only_the_very_checksum_passes() {
+    let mut vector = Vector::load("paytm/payment-success-json");
+    let body = r#"{"txnId":"T1","txnAmount":"1","status":"TXN_SUCCESS","custId":"C"}"#;
+    let padding = |byte: u8, len: usize| vec![byte; len];
+    for (salt, padding, passes) in [
+        ("aB3x", padding(12, 12), true),
+        ("aB3x", padding(0, 12), false),
+        ("aB3x", padding(28, 28), false),
+        ("aB3", padding(13, 13), false),
+        ("", padding(16, 16), false),
+    ] {
+        let signature = paytm_seal_padded(PAYTM_KEY, body, salt, &padding);
+        vector.body = format!(r#"{{"head":{{"signature":"{signature}"}},"body":{body}}}"#);
+        assert_eq!(vector.outcome().0 == "conversion", passes, "{salt} {padding:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Vector, expect, ignored};
+use sha2::{Digest, Sha256};
+use support::{Vector, expect, hex, ignored};
 
 #[test]
 fn razorpay() {
@@ -26,6 +27,8 @@ fn razorpay() {
     // An event that says nothing of the state.
     let stateless = json!({format!("{entity}/status"): null, format!("{entity}/captured"): "1"});
     expect(captured, &stateless, &json!({"kind": "conversion"}));
+    let flagged = json!({format!("{entity}/status"): null, format!("{entity}/captured"): true});
+    expect(captured, &flagged, &json!({"kind": "conversion"}));
     let waiting = json!({format!("{entity}/status"): null, format!("{entity}/captured"): "0"});
     ignored(captured, &waiting, "not_paid");
     expect(
@@ -187,7 +190,7 @@ fn chargebee() {
     );
     let field = json!({"/content/subscription": null, "/content/customer/cf_affonso_referral": "click-1"});
     expect(paid, &field, &sold(json!({"referral_id": "click-1"})));
-    let typed = json!({"/content/invoice/discounts": [{"entity_type": "promotional_credits", "amount": 5},
+    let typed = json!({"/content/invoice/discounts": [{"entity_type": "promotional_credits", "entity_id": "CREDITS"},
         {"entity_type": "item_level_coupon", "entity_id": "SAVE"}]});
     expect(paid, &typed, &json!({"extracted": {"promo": {"code": null, "coupon_id": "SAVE"}}}));
     expect(
@@ -264,4 +267,9 @@ fn phonepes_two_types_are_kept_apart() {
     hmac.stops("rejected", "bad_signature");
     hmac.remove_header("x-phonepe-checksum-key-id");
     assert_eq!(hmac.outcome().0, "conversion");
+    // Anybody knows what an empty login hashes to.
+    let mut empty = sha;
+    empty.json["secrets"] = json!([{"username": "", "password": ""}]);
+    empty.header("Authorization", &hex(&Sha256::digest(":")));
+    empty.stops("rejected", "bad_signature");
 }
