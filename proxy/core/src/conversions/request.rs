@@ -59,7 +59,6 @@ impl ConversionRequest {
     /// [`Refusal::Invalid`] names the field and the mend.
     pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
         let mut fields = object(body)?;
-        let fingerprint = fingerprint(&fields);
         let event_id = text(&fields, "external_event_id")?.ok_or_else(|| {
             Refusal::invalid(
                 "external_event_id",
@@ -77,6 +76,10 @@ impl ConversionRequest {
             )),
         };
         let amount = amount(&fields)?;
+        fields.insert("sale_amount".to_owned(), amount.json_number());
+        fields.insert("sale_amount_currency".to_owned(), raw(&amount.currency())?);
+        // Over the normalised amount: 10, 10.00 and "10" are the same sale.
+        let fingerprint = fingerprint(&fields);
         let mut customers = Vec::new();
         for (name, kind) in [("customer_id", "customer"), ("external_user_id", "user")] {
             customers
@@ -87,8 +90,6 @@ impl ConversionRequest {
                 && !["promo_code", "order_id"].contains(&name.as_str())
                 && value.get() != "null"
         });
-        fields.insert("sale_amount".to_owned(), amount.json_number());
-        fields.insert("sale_amount_currency".to_owned(), raw(&amount.currency())?);
         Ok(Self { event_id, referral, promo_code, customers, amount, fields, fingerprint })
     }
 }
@@ -255,6 +256,11 @@ mod tests {
         assert_eq!(one, of(&format!("{{ \"metadata\": {{ \"b\": 2, \"a\": 1 }}, {SALE} }}")));
         assert_ne!(one, of(&format!("{{{SALE},\"metadata\":{{\"a\":1,\"b\":3}}}}")));
         assert_ne!(one, of(&format!("{{{SALE}}}")));
+        let plain = of(&format!("{{{SALE}}}"));
+        for (from, to) in [("99.90", "99.9"), ("99.90", "\"99.900\""), ("99.90", "9.99e1"), ("usd", "USD")] {
+            assert_eq!(plain, of(&format!("{{{}}}", SALE.replace(from, to))), "{to}");
+        }
+        assert_ne!(plain, of(&format!("{{{}}}", SALE.replace("99.90", "99.91"))));
     }
 
     proptest! {
