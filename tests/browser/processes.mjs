@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const repository = fileURLToPath(new URL("../../", import.meta.url));
 const PATIENCE_MS = 30_000;
+const LINES_SHOWN = 40;
 const running = new Set();
 
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
@@ -34,8 +35,11 @@ export async function start(t, program, parameters, patterns, options = {}) {
     await gone;
     running.delete(child);
   };
-  t.after(() => stop());
   let said = "";
+  t.after(async () => {
+    if (t.passed === false) console.error(`--- the last lines of ${program} ${parameters.join(" ")} ---\n${tail(said)}`);
+    await stop();
+  });
   const matches = await new Promise((resolve, reject) => {
     const fail = (why) => reject(new Error(`${program} ${parameters.join(" ")}: ${why}\n${said}`));
     const timer = setTimeout(() => fail("said too little"), PATIENCE_MS);
@@ -54,6 +58,8 @@ export async function start(t, program, parameters, patterns, options = {}) {
   });
   return { matches, stop };
 }
+
+const tail = (text) => text.split("\n").slice(-LINES_SHOWN).join("\n");
 
 /** `usher demo` on free ports. */
 export async function startDemo(t, ...parameters) {

@@ -4,9 +4,12 @@ import { eventually } from "./processes.mjs";
 
 const DAY_SECONDS = 24 * 60 * 60;
 
+/** The answer to the snippet's report of a click, under whatever neutral name. */
+export const recorded = (page) => page.waitForResponse((answer) => answer.request().method() === "POST");
+
 /** Opens the shop and waits until the page knows who sent the shopper. Gives the click's id. */
 export async function arrive(page, address) {
-  await page.goto(address);
+  await Promise.all([page.goto(address), recorded(page)]);
   await page.locator("#referral-note.known code").waitFor();
   return page.locator("#referral-note.known code").textContent();
 }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { visitor } from "./browser.mjs";
 import { HOSTS, KEY, PROGRAM, merchant } from "./merchant.mjs";
 import { eventually, redisCli, startEdge, startRedis, startStandin } from "./processes.mjs";
-import { cookieIsRight } from "./shopper.mjs";
+import { cookieIsRight, recorded } from "./shopper.mjs";
 
 const timeout = 120_000;
 
@@ -37,7 +37,7 @@ async function setUp(t, site) {
 }
 
 async function arrive(page, address) {
-  await page.goto(address);
+  await Promise.all([page.goto(address), address.includes("via=") && recorded(page)]);
   await page.locator("#referral:not(:empty)").waitFor();
   return page.locator("#referral").textContent();
 }
@@ -72,7 +72,6 @@ for (const [name, site] of [
     const { context, page, at } = all;
     const click = await arrive(page, `${at[0]}/?via=alice&sub1=spring`);
     await cookieIsRight(context, at[0], click, { domain: ".shop.test" });
-    assert.equal(await arrive(page, `${at[0]}/?via=alice`), click, "the other edge knows the click");
     assert.equal(await arrive(page, `${at[1]}/`), click, "the cookie is the registrable domain's");
     await buy(page);
     const received = await creditedOnce(all);

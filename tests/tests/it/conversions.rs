@@ -307,6 +307,24 @@ async fn two_edges_on_one_redis_are_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_edges_on_one_redis_know_each_others_clicks() {
+    let backing = Backing::redis().await;
+    let (one, two) = (backing.edge().await, backing.edge().await);
+    // An edge that does not hear from its store within 25 ms makes a new click rather than let the visitor wait, so on a busy
+    // machine one visitor proves little: another one is looked at.
+    eventually("a visitor who is the same to both edges", async || {
+        let visitor = stranger();
+        let call = |edge: &Edge| edge.track_call("alice").visitor(&visitor);
+        let first = call(&one).send().await.expect(200).json()["cid"].clone();
+        let cookie = format!("affonso_referral={}", first.as_str().unwrap_or_default());
+        let by_cookie = call(&two).header("cookie", &cookie).send().await.expect(200).json()["cid"].clone();
+        let by_address = call(&two).send().await.expect(200).json()["cid"].clone();
+        (first == by_cookie && first == by_address).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_to_the_platform_are_signed_where_it_takes_signatures() {
     let standin = Standin::start().await;
     standin.settings(json!({"signing_secret": "whsec_platform", "api_key": "sk_live_right"})).await;
