@@ -37,6 +37,24 @@ pub(crate) enum Command {
     /// Print the tag to paste
     #[command(after_help = "Example: usher snippet --site shop")]
     Snippet(Snippet),
+    /// Payment providers' webhooks
+    #[command(subcommand)]
+    Webhook(Webhook),
+}
+
+/// `usher webhook`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Webhook {
+    /// What a recorded webhook would do, one JSON line each
+    #[command(
+        after_help = "A record is a JSON object with provider, secrets, now (Unix seconds), method, url, headers and body.\n\
+                      Example: usher webhook explain paid.json"
+    )]
+    Explain {
+        /// The records, or - for standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 /// `usher demo`

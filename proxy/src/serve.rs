@@ -1,7 +1,7 @@
 //! `usher serve`: wires store, platform, core, edge and admin together, and takes them down in order.
 
 use crate::{
-    config::Config,
+    config::{Admin, Config},
     system::{OsRandom, SystemClock},
 };
 use anyhow::Context;
@@ -40,10 +40,7 @@ impl Service {
     pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
         // Addresses first: a port that is taken is the likeliest mistake, and the cheapest to find.
         let listeners = bind_all(&config.http).await?;
-        let admin = match config.admin {
-            Some(address) => Some(bind("server.admin", address).await?),
-            None => None,
-        };
+        let admin = bind_admin(config.admin).await?;
         let http = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
 
@@ -132,6 +129,21 @@ async fn bind_all(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> 
         listeners.push(bind("server.http", *address).await?);
     }
     Ok(listeners)
+}
+
+async fn bind_admin(admin: Admin) -> anyhow::Result<Option<TcpListener>> {
+    match admin {
+        Admin::Off => Ok(None),
+        Admin::At(address) => bind("server.admin", address).await.map(Some),
+        // Nobody asked for this port, so that it is taken stops nothing.
+        Admin::Usual => match TcpListener::bind(Admin::USUAL).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(error) => {
+                tracing::warn!(%error, address = %Admin::USUAL, "health and metrics are off: set server.admin to another address");
+                Ok(None)
+            }
+        },
+    }
 }
 
 async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

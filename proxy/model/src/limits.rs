@@ -122,6 +122,11 @@ pub const CLICKS_KEPT_MS: i64 = 440 * 24 * 60 * 60 * 1000;
 /// How often what is past its retention is removed.
 pub const UPKEEP_MS: u64 = 60 * 60 * 1000;
 
+// --- files that a person names
+
+/// A recorded webhook: its body as JSON text takes more than the body itself.
+pub const RECORDED_WEBHOOK_BYTES: u64 = 2 * 1024 * 1024;
+
 // --- cookies
 
 /// The longest life that browsers grant (RFC 6265bis section 5.6).

@@ -13,7 +13,7 @@ use usher_model::{Secret, UnixMs};
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     /// It is no JSON object of the format.
-    #[error("is no recorded webhook: {0}")]
+    #[error("is no recorded webhook")]
     Format(#[from] serde_json::Error),
     /// No provider has this name.
     #[error("names the provider `{0}`, which is none")]

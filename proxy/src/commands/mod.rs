@@ -3,9 +3,10 @@
 mod check;
 mod codes;
 mod snippet;
+mod webhook;
 
 use crate::{
-    cli::{Cli, Command, Demo},
+    cli::{Cli, Command, Demo, Webhook},
     config::{self, Config, ProcessEnv},
     demo, serve,
     system::SystemClock,
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 config::load_for_store(&path, &ProcessEnv).map_err(|findings| refused(&path, &findings))?;
             runtime()?.block_on(codes::run(&config, options, &SystemClock, &mut out))?
         }
+        Command::Webhook(Webhook::Explain { files }) => webhook::explain(&files, &mut out)?,
         Command::Snippet(options) => snippet::run(&load(&locate(given)?)?, &options, &mut out)?,
     };
     out.flush()?;

@@ -16,6 +16,7 @@ mod upstream;
 
 pub(crate) use environment::{Env, ProcessEnv};
 pub(crate) use finding::{Finding, Severity};
+pub(crate) use server::Admin;
 pub(crate) use store_url::StoreUrl;
 
 use ipnet::IpNet;
@@ -30,8 +31,8 @@ use usher_model::{Secret, Site, limits};
 pub(crate) struct Config {
     /// Where plain HTTP is served; never empty. Port 0 lets the system choose.
     pub(crate) http: Vec<SocketAddr>,
-    /// Where health and metrics are served; `None` when `server.admin` is `"off"`.
-    pub(crate) admin: Option<SocketAddr>,
+    /// Where health and metrics are served.
+    pub(crate) admin: Admin,
     /// Who may say what the visitor's address is.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Where codes, clicks and conversions last.

@@ -10,18 +10,33 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What a Caddy or nginx user would expect of a service that was given no address: every address of the machine.
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
-const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+
+/// Where health and metrics are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admin {
+    /// Nowhere.
+    Off,
+    /// Where the file says.
+    At(SocketAddr),
+    /// The file does not say: at [`Admin::USUAL`], unless something else has that port, such as another edge.
+    Usual,
+}
+
+impl Admin {
+    /// Where it is looked for.
+    pub(crate) const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+}
 
 /// What `[server]` says.
 pub(super) struct Server {
     pub(super) http: Vec<SocketAddr>,
-    pub(super) admin: Option<SocketAddr>,
+    pub(super) admin: Admin,
     pub(super) trusted_proxies: Vec<IpNet>,
 }
 
 pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Server {
     let Some(section) = root.section("server", keys::SERVER) else {
-        return Server { http: vec![HTTP], admin: Some(ADMIN), trusted_proxies: Vec::new() };
+        return Server { http: vec![HTTP], admin: Admin::Usual, trusted_proxies: Vec::new() };
     };
     let http = listeners(&section, "http").unwrap_or_else(|| vec![HTTP]);
     listeners(&section, "https");
@@ -30,22 +45,29 @@ pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Server {
     // It guards the dashboard's API, which is not there yet; health and metrics ask for none.
     secrets.one(&section, "admin_token", Use::Bearer);
     super::unserved::warn(&section, "admin_token");
-    if let Some(clash) = admin.and_then(|admin| http.iter().find(|http| same(**http, admin))) {
-        section.place_of("admin").refuse::<()>(
-            format!("is {}, where the public listener {clash} is as well", admin.unwrap_or(ADMIN)),
-            "give it a port of its own",
-        );
-    }
-    if admin.is_some_and(|at| !at.ip().is_loopback()) {
-        section.place_of("admin").warn(
-            "shows health and metrics to every machine that reaches it",
-            "listen on 127.0.0.1, or keep others away from that port",
-        );
+    if let Admin::At(address) = admin {
+        check_admin(&section, address, &http);
     }
     let trusted_proxies: Vec<IpNet> =
         section.texts("trusted_proxies").unwrap_or_default().iter().filter_map(network).collect();
     advise(&section, &http, &trusted_proxies);
     Server { http, admin, trusted_proxies }
+}
+
+fn check_admin(section: &Section<'_>, address: SocketAddr, http: &[SocketAddr]) {
+    let place = section.place_of("admin");
+    if let Some(clash) = http.iter().find(|http| same(**http, address)) {
+        place.refuse::<()>(
+            format!("is {address}, where the public listener {clash} is as well"),
+            "give it a port of its own",
+        );
+    }
+    if !address.ip().is_loopback() {
+        place.warn(
+            "shows health and metrics to every machine that reaches it",
+            "listen on 127.0.0.1, or keep others away from that port",
+        );
+    }
 }
 
 /// About whom it believes: too few, and every visitor has the proxy's address; too many, and visitors choose their own.
@@ -84,9 +106,13 @@ fn listeners(section: &Section<'_>, key: &str) -> Option<Vec<SocketAddr>> {
     Some(all)
 }
 
-fn admin(section: &Section<'_>) -> Option<SocketAddr> {
-    let Some(written) = section.text("admin") else { return Some(ADMIN) };
-    if written.text == "off" { None } else { address(&written) }
+fn admin(section: &Section<'_>) -> Admin {
+    match section.text("admin") {
+        None => Admin::Usual,
+        Some(written) if written.text == "off" => Admin::Off,
+        // What cannot be read has been reported.
+        Some(written) => address(&written).map_or(Admin::Off, Admin::At),
+    }
 }
 
 /// `ADDRESS:PORT`. Names are not looked up, but for `localhost`: what they mean may change after the check.

@@ -72,7 +72,7 @@ fn refused(text: &str, place: &str, says: &str) {
 fn defaults() {
     let config = good(&site(""));
     assert_eq!(config.http, ["0.0.0.0:8080".parse().expect("an address")]);
-    assert_eq!(config.admin, "127.0.0.1:9090".parse().ok());
+    assert_eq!(config.admin, Admin::Usual);
     assert!(config.trusted_proxies.is_empty());
     assert_eq!(config.store_url.expose(), "sqlite:dir/usher.db");
     assert_eq!(
@@ -105,7 +105,7 @@ fn everything_that_is_written_arrives() {
     ));
     assert_eq!(shown(&config.warnings), Vec::<String>::new());
     assert_eq!(config.http, ["127.0.0.1:0", "[::1]:81"].map(|at| at.parse().expect("an address")));
-    assert!(config.admin.is_none());
+    assert_eq!(config.admin, Admin::Off);
     let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
     assert_eq!(config.store_url.expose(), "sqlite:/var/usher.db");

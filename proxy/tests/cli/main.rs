@@ -4,6 +4,7 @@ mod check;
 mod codes;
 mod snippet;
 mod usage;
+mod webhook;
 
 use std::{
     path::Path,
