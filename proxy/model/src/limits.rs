@@ -42,7 +42,7 @@ pub const STORE_PATIENCE_MS: u64 = 1_000;
 /// One delivery to the platform, from connecting to the last byte of its answer.
 pub const UPSTREAM_CALL_MS: u64 = 20_000;
 /// One call for a visitor's click; it may go on behind the answer that the visitor already has.
-pub const TRACK_CALL_MS: u64 = 8_000;
+pub const TRACK_CALL_MS: u64 = 15_000;
 /// How long a server-to-server caller waits for the platform's own answer before it gets `202`.
 pub const UPSTREAM_WAIT_MS: u64 = 2_000;
 /// Body of a platform's answer.

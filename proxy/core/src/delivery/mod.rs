@@ -291,16 +291,18 @@ impl Shared {
 
 fn log(delivery: &Delivery, settlement: &Settlement) {
     let (id, job, site) = (&delivery.id, delivery.job.word(), &delivery.site);
+    let attempts = delivery.attempts + 1;
     match settlement {
-        Settlement::Delivered { .. } => {
-            tracing::info!(id, job, %site, attempts = delivery.attempts + 1, "delivered");
+        Settlement::Delivered { .. } => tracing::info!(id, job, %site, attempts, "delivered"),
+        // An outage must not flood the log: each delivery speaks up at its 1st, 2nd, 4th, 8th … failure.
+        Settlement::Retry { error, due_at } if attempts.is_power_of_two() => {
+            let due_at = due_at.rfc3339();
+            tracing::warn!(id, job, %site, attempts, error, due_at, "not delivered; will be tried again");
         }
-        Settlement::Retry { error, due_at } => {
-            tracing::warn!(id, job, %site, attempts = delivery.attempts + 1, error, due_at = due_at.rfc3339(), "not delivered; will be tried again");
-        }
+        Settlement::Retry { error, .. } => tracing::debug!(id, job, %site, attempts, error, "not delivered"),
         Settlement::Release { due_at } => tracing::debug!(id, job, %site, due_at = due_at.rfc3339(), "rests"),
         Settlement::Dead { error, .. } => {
-            tracing::error!(id, job, %site, attempts = delivery.attempts + 1, error, "cannot be delivered; somebody has to look");
+            tracing::error!(id, job, %site, attempts, error, "cannot be delivered; somebody has to look");
         }
     }
 }
