@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use usher_admin::State;
 use usher_core::{Core, Tools};
 use usher_model::{
-    Acceptance, Click, ClickId, Clock, Code, Delivery, Entry, EntryState, Job, PromoCode, Random, Settlement, SiteName,
-    UnixMs, VisitorKey,
+    Acceptance, Click, ClickId, Clock, Code, Delivery, Entry, EntryState, Job, PromoCode, Random, Settlement,
+    SiteName, UnixMs, VisitorKey,
 };
 use usher_store::{Backlog, PendingClick, Role, Store, StoreError};
 use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
