@@ -34,7 +34,7 @@ pub struct Tools {
     pub platform: Arc<dyn Platform>,
     /// How long a visitor may wait for the platform's click id.
     pub click_budget: Duration,
-    /// Whether addresses rest on disk as the network they are in, /24 or /48.
+    /// Whether whole addresses stay off the disk, with clicks that the platform is told of later.
     pub truncate_addresses: bool,
     /// How long clicks, entries and bindings are kept, in days.
     pub retention_days: u16,

@@ -5,18 +5,17 @@
 
 use crate::{
     Context, Conversion, Extracted, Ignored, Interval, Link, Outcome, Promo, Proof, Provider, Refund,
-    Rejection, Request, Verdict,
+    Request, Verdict,
     common::{
         self, Delivery, Stop,
         json::Json,
         money::{self, Exponents},
         referral,
-        signature::{self, Encoding},
+        timed::TimedHeader,
         timestamp::{self, Bound},
     },
 };
 use time::{Date, OffsetDateTime};
-use usher_model::Secret;
 
 pub(crate) const PROVIDER: Provider = Provider { name: "stripe", proofs: &[Proof::Body], judge };
 
@@ -29,25 +28,19 @@ const EXPONENTS: Exponents = Exponents {
     three: &["BHD", "JOD", "KWD", "OMR", "TND"],
 };
 
-fn judge(request: &Request<'_>, context: &Context<'_>) -> Outcome {
-    common::judge_json(request, context, verify, translate)
-}
-
 /// `Stripe-Signature: t=<unix>,v1=<hex>[,v1=<hex>…]`, of `t.body`. The key is the whole `whsec_…`, as text. Like the
 /// library, only the past is bounded.
-fn verify(request: &Request<'_>, context: &Context<'_>) -> Result<Proof, Rejection> {
-    const HEADER: &str = "stripe-signature";
-    let header = request.header(HEADER).ok_or(Rejection::MissingHeader(HEADER))?;
-    let time = signature::values(header, ',', "t").last().ok_or(Rejection::BadSignature)?;
-    let at = timestamp::read(time).ok_or(Rejection::BadSignature)?;
-    let signatures: Vec<&str> = signature::values(header, ',', "v1").collect();
-    if signatures.is_empty() {
-        return Err(Rejection::UnsupportedVersion);
-    }
-    let parts: [&[u8]; 3] = [time.as_bytes(), b".", request.body];
-    signature::check(context.secrets().map(Secret::expose), &parts, Encoding::Hex, &signatures)?;
-    timestamp::check(at, context.now, Bound::Past)?;
-    Ok(Proof::Body)
+const SIGNED: TimedHeader = TimedHeader {
+    name: "stripe-signature",
+    separator: ',',
+    time: "t",
+    signature: "v1",
+    joiner: b".",
+    bound: Bound::Past,
+};
+
+fn judge(request: &Request<'_>, context: &Context<'_>) -> Outcome {
+    common::judge_json(request, context, |request, context| SIGNED.verify(request, context), translate)
 }
 
 fn translate(delivery: &Delivery<'_>, found: &mut Extracted) -> Result<Verdict, Stop> {

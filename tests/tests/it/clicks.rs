@@ -224,8 +224,10 @@ async fn a_broken_platform_costs_the_visitor_nothing_and_is_told_later_once() {
         let received = standin.received().await;
         assert_eq!(received.clicks_of("alice").len(), 1, "{fault}: {:#?}", received.clicks());
         assert_eq!(sale["referral_id"], received.clicks()[0]["id"], "{fault}");
-        // What waits is at rest, and addresses are truncated at rest.
-        assert_eq!(received.clicks()[0]["ip"], "198.51.100.0", "{fault}");
+        assert!(
+            received.clicks()[0]["ip"].is_null(),
+            "{fault}: no whole address rests on disk, and half of one would be wrong"
+        );
     }
 }
 

@@ -214,9 +214,10 @@ impl Capture {
         }
     }
 
-    fn address_at_rest(&self, visit: &Visit<'_>) -> IpAddr {
-        let address = visit.visitor.address;
-        if self.tools.truncate_addresses { truncated(address) } else { address }
+    /// The address that may rest on disk with a click that is told later. A shortened one would be a wrong one: to the
+    /// platform, visitors of one network would be one visitor. So it is all of it or nothing.
+    fn address_at_rest(&self, visit: &Visit<'_>) -> Option<IpAddr> {
+        (!self.tools.truncate_addresses).then_some(visit.visitor.address)
     }
 
     /// The visitor has an id of ours while the platform is still working on one. Its late answer says what it calls the
@@ -322,7 +323,7 @@ impl Visit<'_> {
     }
 
     /// What the platform is told of this click later, by `POST /clicks`. It rests on disk until then.
-    fn late_body(&self, click: &Click, address: IpAddr) -> String {
+    fn late_body(&self, click: &Click, address: Option<IpAddr>) -> String {
         let mut body = late_click(self.site, click);
         for field in [
             "sub1",
@@ -344,7 +345,9 @@ impl Visit<'_> {
             }
         }
         if self.consents {
-            body.insert("ip".to_owned(), address.to_string().into());
+            if let Some(address) = address {
+                body.insert("ip".to_owned(), address.to_string().into());
+            }
             body.insert(
                 "userAgent".to_owned(),
                 cut(&self.visitor.user_agent, limits::USER_AGENT_BYTES).into(),
@@ -380,21 +383,6 @@ impl Tracked {
         match empty {
             Value::Object(answer) => Self { answer, cookie: None, data: None },
             _ => Self::default(),
-        }
-    }
-}
-
-/// A visitor's address as it may rest on disk: the network it is in, /24 or /48.
-#[must_use]
-fn truncated(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            IpAddr::from([a, b, c, 0])
-        }
-        IpAddr::V6(v6) => {
-            let [a, b, c, ..] = v6.segments();
-            IpAddr::from([a, b, c, 0, 0, 0, 0, 0])
         }
     }
 }

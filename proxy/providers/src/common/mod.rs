@@ -7,6 +7,7 @@ pub(crate) mod money;
 pub(crate) mod referral;
 pub(crate) mod signature;
 pub(crate) mod standard_webhooks;
+pub(crate) mod timed;
 pub(crate) mod timestamp;
 
 use crate::{
