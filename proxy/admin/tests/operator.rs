@@ -26,7 +26,7 @@ impl Platform for Nobody {
         Err(CallError::Unreachable("nobody".to_owned()))
     }
 
-    async fn deliver(&self, _: Job, _: &str, _: Duration) -> Result<Reply, CallError> {
+    async fn deliver(&self, _: Job, _: Option<&str>, _: &str, _: Duration) -> Result<Reply, CallError> {
         Err(CallError::Unreachable("nobody".to_owned()))
     }
 }
@@ -84,6 +84,7 @@ impl Store for Full {
     async fn accepted(
         &self,
         _: &SiteName,
+        _: &usher_model::Source,
         _: Job,
         _: &str,
     ) -> usher_store::Result<Option<(Vec<u8>, EntryState)>> {

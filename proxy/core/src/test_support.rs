@@ -34,7 +34,9 @@ pub(crate) fn delivery(job: Job) -> Delivery {
         job,
         body: "{}".to_owned(),
         needs: None,
+        refund: None,
         attempts: 0,
+        log: Vec::new(),
         created_at: UnixMs(0),
     }
 }

@@ -66,6 +66,12 @@ identifier!(
     ClickId, "a click id", "1 to 200 letters, digits, '-' or '_'", referral::is_click_id
 );
 identifier!(
+    /// Who reported something: `api`, `browser`, `segment`, or a webhook's name (`stripe`, `stripe-eu`). An event's id is
+    /// unique for its source alone.
+    Source, "a source", "1 to 40 lower-case letters, digits, '-' or '_'",
+    |s| (1..=40).contains(&s.len()) && s.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+);
+identifier!(
     /// The id of a record that this edge wrote (a conversion, a lead): sortable by time.
     RecordId, "a record id", "1 to 64 letters, digits, '-' or '_'", referral::is_code
 );
@@ -84,6 +90,26 @@ impl ClickId {
     #[must_use]
     pub fn is_minted(&self) -> bool {
         self.0.starts_with(MINTED)
+    }
+}
+
+impl Source {
+    /// The merchant's own servers.
+    #[must_use]
+    pub fn api() -> Self {
+        Self("api".to_owned())
+    }
+
+    /// A page.
+    #[must_use]
+    pub fn browser() -> Self {
+        Self("browser".to_owned())
+    }
+
+    /// Segment, <https://segment.com/docs/connections/spec/track/>.
+    #[must_use]
+    pub fn segment() -> Self {
+        Self("segment".to_owned())
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod click;
 pub mod code;
+pub mod delivery;
 pub mod id;
 pub mod ledger;
 pub mod limits;
@@ -12,8 +13,12 @@ pub mod time;
 
 pub use click::{Click, Upstream, VisitorKey};
 pub use code::{Code, CodeFault, Discount, PromoCode, Validity};
-pub use id::{AffiliateCode, ClickId, IdError, RecordId, SiteName};
-pub use ledger::{Acceptance, Answer, CodeUse, Delivery, Entry, EntryState, Job, Settlement};
+pub use delivery::{Answer, Attempt, Delivery, Job, Needs, Settlement};
+pub use id::{AffiliateCode, ClickId, IdError, RecordId, SiteName, Source};
+pub use ledger::{
+    Acceptance, Bound, CodeUse, Entry, EntryState, Listing, OrderBinding, Payment, PaymentRef, PaymentRefund,
+    Record, Refund, RefundAmount, Send, State,
+};
 pub use money::{Currency, Money, MoneyError};
 pub use secret::Secret;
 pub use site::{Attribution, CodeOrClick, Consent, CookieDomain, Site};

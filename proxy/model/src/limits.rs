@@ -107,6 +107,16 @@ pub const SETTLE_MS: u64 = 50_000;
 pub const CLAIMED: usize = 256;
 /// Deliveries handed over in memory; the store keeps those beyond it until they are claimed.
 pub const HANDED_OVER: usize = 1_024;
+/// Lines of one delivery's log of attempts.
+pub const ATTEMPTS_LOGGED: usize = 12;
+/// Orders that one click may bind: what one visitor ever places while the cookie lives.
+pub const ORDERS_PER_CLICK: u32 = 20;
+/// How long before its payment an order may have been bound.
+pub const ORDER_BOUND_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// Names of one record: a provider has a handful of ids for a payment.
+pub const RECORD_NAMES: usize = 16;
+/// Refunds of one payment that are looked at.
+pub const PAYMENT_REFUNDS: usize = 1_000;
 /// How often the outbox is looked at when nothing says that it changed.
 pub const OUTBOX_POLL_MS: u64 = 500;
 /// A delivery that waits longer is told to the operator. Retries of a short hiccup are over by then.

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use usher_model::{Acceptance, Entry, Job, Random, RecordId, SiteName, UnixMs};
+use usher_model::{Acceptance, Entry, Job, Random, RecordId, Send, SiteName, Source, UnixMs};
 use usher_store::{Role, Store};
 
 struct Hashes(RandomState);
@@ -83,9 +83,15 @@ fn entry(site: &SiteName, random: &Hashes) -> Entry {
         key: format!("evt_{key}"),
         fingerprint,
         body: format!(r#"{{"amount":99.90,"currency":"USD","note":"{}"}}"#, "x".repeat(250)),
+        source: Source::api(),
+        click: None,
         needs: None,
         mint: None,
         code: None,
+        names: Vec::new(),
+        paid: None,
+        refund: None,
+        send: Send::Now,
         bind: None,
         trace: r#"{"rule":"referral_id"}"#.to_owned(),
         now,

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 use usher_model::{
-    Acceptance, Click, ClickId, Code, Delivery, Entry, EntryState, Job, PromoCode, Settlement, SiteName,
-    UnixMs, VisitorKey,
+    Acceptance, Bound, Click, ClickId, Code, Delivery, Entry, EntryState, Job, Listing, OrderBinding,
+    Payment, PaymentRef, PromoCode, Record, Settlement, SiteName, Source, UnixMs, VisitorKey,
 };
 
 /// A store's result.
@@ -65,16 +65,60 @@ pub trait Store: Send + Sync + 'static {
 
     // --- the ledger -------------------------------------------------------------------------------------------
 
-    /// Writes an entry with all that belongs to it (delivery, minted click and its delivery, code use, bindings)
-    /// in one transaction, once per (site, job, key). It waits for the click that it needs only while that click is
-    /// known and pending; in every other case, also when nobody knows the click, the deliverer decides.
+    /// Writes an entry with all that belongs to it (delivery, minted click and its delivery, code use, bindings, names) in
+    /// one transaction, once per (site, source, job, key).
+    ///
+    /// An entry that needs a click waits for it only while that click is known and pending; in every other case, also
+    /// when nobody knows the click, the deliverer decides.
+    ///
+    /// A refund joins its payment. It is due when the payment is delivered and no other refund of it is due; blocked while
+    /// the payment or an earlier refund is not done, also while the payment is dead; closed when the payment is closed; an
+    /// orphan when nothing is known of a payment of that name. Of a payment that only the platform knows
+    /// ([`PaymentRef::Upstream`]) it is due unless another refund of the same is.
+    ///
+    /// A payment takes in the orphans that name it, by its key, one of its names, or a name linked to one of these.
     async fn accept(&self, entry: Entry) -> Result<Acceptance>;
 
     /// The entry that has taken that key, and the fingerprint of its content.
-    async fn accepted(&self, site: &SiteName, job: Job, key: &str) -> Result<Option<(Vec<u8>, EntryState)>>;
+    async fn accepted(
+        &self,
+        site: &SiteName,
+        source: &Source,
+        job: Job,
+        key: &str,
+    ) -> Result<Option<(Vec<u8>, EntryState)>>;
+
+    /// The payment of that name, with its refunds. Names are `source`'s own, or else those that `api` gave.
+    async fn payment(&self, site: &SiteName, source: &Source, of: &PaymentRef) -> Result<Option<Payment>> {
+        let _ = (site, source, of);
+        Err(StoreError::Settings("not yet".to_owned()))
+    }
+
+    /// Writes down that `name` means the payment that `alias_of` means, or will mean when it is reported: refunds that
+    /// name either find it.
+    async fn link(
+        &self,
+        site: &SiteName,
+        source: &Source,
+        name: &str,
+        alias_of: &str,
+        now: UnixMs,
+    ) -> Result<()> {
+        Err(StoreError::Settings("not yet".to_owned()))
+    }
 
     /// The click that a customer was bound to.
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>>;
+
+    /// Ties an order to a click. The first click keeps it; a second one makes it contested.
+    async fn bind_order(&self, site: &SiteName, order: &str, click: &ClickId, now: UnixMs) -> Result<Bound> {
+        Err(StoreError::Settings("not yet".to_owned()))
+    }
+
+    /// What an order was tied to.
+    async fn order(&self, site: &SiteName, order: &str) -> Result<Option<OrderBinding>> {
+        Err(StoreError::Settings("not yet".to_owned()))
+    }
 
     // --- the outbox -------------------------------------------------------------------------------------------
 
@@ -82,17 +126,49 @@ pub trait Store: Send + Sync + 'static {
     /// it settles them or `lease_ms` have passed.
     async fn claim(&self, now: UnixMs, lease_ms: i64, limit: usize) -> Result<Vec<Delivery>>;
 
-    /// Writes down what became of a delivery and lets go of it. Settling what is settled already changes nothing. A
-    /// click's delivery may be settled by whoever knows better, unclaimed, and even before the click is written.
+    /// Writes down what became of a delivery, its log as it stands in `delivery`, and lets go of it. Settling what is
+    /// settled already changes nothing. A click's delivery may be settled by whoever knows better, unclaimed, and even
+    /// before the click is written. When a payment or a refund is settled for good, the next refund of that payment is
+    /// set free.
     async fn settle(&self, delivery: &Delivery, settlement: Settlement, now: UnixMs) -> Result<()>;
+
+    /// Makes everything due at `now` that waits for a later try and that nobody holds: the platform is back. How many.
+    async fn hasten(&self, now: UnixMs) -> Result<u64> {
+        Err(StoreError::Settings("not yet".to_owned()))
+    }
 
     /// How many deliveries wait and how many are dead.
     async fn backlog(&self) -> Result<Backlog>;
 
+    // --- people -----------------------------------------------------------------------------------------------
+
+    /// Every record of a site that goes by that name: its id, its key, another name of it, what the platform calls it, or
+    /// the click that is credited with it; the oldest first.
+    async fn find(&self, site: &SiteName, name: &str) -> Result<Vec<Record>> {
+        Err(StoreError::Settings("not yet".to_owned()))
+    }
+
+    /// Records in some states, the oldest first.
+    async fn list(&self, listing: &Listing) -> Result<Vec<Record>> {
+        Err(StoreError::Settings("not yet".to_owned()))
+    }
+
+    /// Sends a dead delivery again, with as many attempts as a new one. False when there is no dead one of that id.
+    async fn retry(&self, site: &SiteName, id: &str, now: UnixMs) -> Result<bool> {
+        Err(StoreError::Settings("not yet".to_owned()))
+    }
+
+    /// Closes what is due, blocked, an orphan or dead, for the reason `why`: it will not be sent. The refunds of a payment
+    /// are closed with it; what needs a click is set free, as when it died. False when there is none of that id.
+    async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool> {
+        Err(StoreError::Settings("not yet".to_owned()))
+    }
+
     // --- upkeep -----------------------------------------------------------------------------------------------
 
-    /// Removes entries, clicks and bindings from before `before`, unless something about them still waits, be it for a
-    /// person; how many. What it does not get done within its deadline is left to the next call.
+    /// Removes entries, clicks, names and bindings from before `before`, unless something about them still waits, be it for
+    /// a person; orphans and dead clicks that nothing waits for go as well. A payment stays while a refund of it does, and a
+    /// refund while its payment does. How many. What it does not get done within its deadline is left to the next call.
     async fn forget(&self, before: UnixMs) -> Result<u64>;
 
     /// Whether it can write now; the reason when it cannot.
@@ -115,6 +191,8 @@ pub struct Backlog {
     pub waiting: u64,
     /// Deliveries that failed for good.
     pub dead: u64,
+    /// Refunds of payments that nobody has reported.
+    pub orphans: u64,
     /// When the oldest waiting one came in.
     pub oldest: Option<UnixMs>,
 }

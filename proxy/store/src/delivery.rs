@@ -1,6 +1,6 @@
 //! The deliveries that an entry brings along, as the deliverer gets them.
 
-use usher_model::{Click, Delivery, Entry, Job};
+use usher_model::{Click, Delivery, Entry, Job, Needs};
 
 /// The delivery of a click that an entry mints.
 pub(crate) fn of_click(click: &Click, body: &str) -> Delivery {
@@ -10,7 +10,9 @@ pub(crate) fn of_click(click: &Click, body: &str) -> Delivery {
         job: Job::Click,
         body: body.to_owned(),
         needs: None,
+        refund: None,
         attempts: 0,
+        log: Vec::new(),
         created_at: click.created_at,
     }
 }
@@ -22,8 +24,10 @@ pub(crate) fn of_entry(entry: Entry) -> Delivery {
         site: entry.site,
         job: entry.job,
         body: entry.body,
-        needs: entry.needs,
+        needs: entry.needs.map(Needs::Click),
+        refund: None,
         attempts: 0,
+        log: Vec::new(),
         created_at: entry.now,
     }
 }

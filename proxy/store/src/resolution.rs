@@ -20,7 +20,7 @@ const NO_ID: &str = "the platform took the click and gave no usable id for it";
 /// What is final about `settlement`; `None` when the delivery is to be tried again.
 pub(crate) fn verdict(job: Job, settlement: &Settlement) -> Option<Verdict<'_>> {
     match settlement {
-        Settlement::Delivered { answer, upstream_id } => {
+        Settlement::Delivered { answer, upstream_id, .. } => {
             let usable = |id: &&str| job != Job::Click || ClickId::new(*id).is_ok();
             let upstream_id = upstream_id.as_deref().filter(usable);
             let error = (job == Job::Click && upstream_id.is_none()).then_some(NO_ID);
@@ -28,6 +28,9 @@ pub(crate) fn verdict(job: Job, settlement: &Settlement) -> Option<Verdict<'_>> 
         }
         Settlement::Dead { answer, error } => {
             Some(Verdict { state: "dead", answer: answer.as_ref(), upstream_id: None, error: Some(error) })
+        }
+        Settlement::Closed { answer, why } => {
+            Some(Verdict { state: "closed", answer: answer.as_ref(), upstream_id: None, error: Some(why) })
         }
         Settlement::Retry { .. } | Settlement::Release { .. } => None,
     }
@@ -74,12 +77,15 @@ mod tests {
             (Some("not an id"), Upstream::Refused(NO_ID.to_owned())),
             (None, Upstream::Refused(NO_ID.to_owned())),
         ] {
-            let settlement =
-                Settlement::Delivered { answer: answer.clone(), upstream_id: given.map(str::to_owned) };
+            let settlement = Settlement::Delivered {
+                answer: answer.clone(),
+                upstream_id: given.map(str::to_owned),
+                refunded: None,
+            };
             let verdict = verdict(Job::Click, &settlement).expect("final");
             assert_eq!(resolved(verdict.upstream_id, verdict.error), expected);
         }
-        let sale = Settlement::Delivered { answer, upstream_id: None };
+        let sale = Settlement::Delivered { answer, upstream_id: None, refunded: None };
         assert_eq!(verdict(Job::Conversion, &sale).expect("final").error, None);
     }
 }

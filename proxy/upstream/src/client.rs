@@ -10,6 +10,7 @@ use hyper_util::{
     client::legacy::{Client as Pool, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use usher_model::{ClickId, Clock, Job, Secret, UnixMs, limits};
@@ -113,8 +114,9 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        // The platform takes signatures on conversions, never on clicks or signups.
-        if let (Some(secret), Job::Conversion) = (&self.signing_secret, job) {
+        // The platform never takes signatures on clicks or signups.
+        let is_signed = !matches!(job, Job::Click | Job::Signup);
+        if let (Some(secret), true) = (&self.signing_secret, is_signed) {
             let seconds = self.clock.now().seconds();
             insert(&mut headers, sign::TIMESTAMP, &seconds.to_string());
             insert(&mut headers, sign::SIGNATURE, &sign::sign(secret, seconds, body));
@@ -146,11 +148,25 @@ impl Platform for Client {
         track_answer(&body)
     }
 
-    async fn deliver(&self, job: Job, body: &str, deadline: Duration) -> Result<Reply, CallError> {
+    async fn deliver(
+        &self,
+        job: Job,
+        conversion: Option<&str>,
+        body: &str,
+        deadline: Duration,
+    ) -> Result<Reply, CallError> {
+        let refund;
         let path = match job {
             Job::Click => "/clicks",
             Job::Signup => "/signups",
             Job::Conversion => "/conversions",
+            Job::Refund => {
+                let id = utf8_percent_encode(conversion.unwrap_or_default(), NON_ALPHANUMERIC);
+                refund = format!("/conversions/{id}/refund");
+                &refund
+            }
+            Job::Event => "/events",
+            Job::Segment => "/sources/segment/events",
         };
         let body = Bytes::copy_from_slice(body.as_bytes());
         let headers = self.server_headers(job, &body);

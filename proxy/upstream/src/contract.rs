@@ -64,7 +64,15 @@ pub trait Platform: Send + Sync + 'static {
     /// `POST /track`.
     async fn track(&self, call: TrackCall, deadline: Duration) -> Result<TrackAnswer, CallError>;
 
-    /// `POST /clicks`, `/signups` or `/conversions`: `body` goes out byte for byte, with the key, and signed where the
-    /// platform takes signatures (conversions) and a secret is set, with a fresh timestamp.
-    async fn deliver(&self, job: Job, body: &str, deadline: Duration) -> Result<Reply, CallError>;
+    /// `POST /clicks`, `/signups`, `/conversions`, `/conversions/{conversion}/refund`, `/events` or
+    /// `/sources/segment/events`: `body` goes out byte for byte, with the key, and signed where the platform takes signatures
+    /// (all but clicks and signups) and a secret is set, with a fresh timestamp. `conversion` is what the platform calls
+    /// the conversion that a refund is of.
+    async fn deliver(
+        &self,
+        job: Job,
+        conversion: Option<&str>,
+        body: &str,
+        deadline: Duration,
+    ) -> Result<Reply, CallError>;
 }

@@ -237,7 +237,9 @@ impl Capture {
             job: Job::Click,
             body,
             needs: None,
+            refund: None,
             attempts: 0,
+            log: Vec::new(),
             created_at: click.created_at,
         };
         let written = self.recorder.record(click, Some(pending));
@@ -272,6 +274,7 @@ fn late_outcome(
         Ok(Ok(TrackAnswer { cid: Some(id), .. })) => Settlement::Delivered {
             answer: Answer { status: 200, body: String::new() },
             upstream_id: Some(id.as_str().to_owned()),
+            refunded: None,
         },
         Ok(Ok(TrackAnswer { cid: None, .. })) => Settlement::Dead {
             answer: None,

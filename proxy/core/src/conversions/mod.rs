@@ -17,8 +17,8 @@ use signup::SignupRequest;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use usher_model::{
-    Acceptance, AffiliateCode, Answer, Click, ClickId, Code, CodeUse, Entry, EntryState, Job, RecordId, Site,
-    UnixMs, Upstream, Validity, limits,
+    Acceptance, AffiliateCode, Answer, Click, ClickId, Code, CodeUse, Entry, EntryState, Job, RecordId, Send,
+    Site, Source, UnixMs, Upstream, Validity, limits,
 };
 
 /// Accepts sales and leads.
@@ -62,7 +62,8 @@ impl Conversions {
         match self.attribute(site, &request).await {
             Err(refusal @ (Refusal::NotFound { .. } | Refusal::Invalid { .. })) => {
                 // What was accepted stays accepted, also when its code or its click counts no longer.
-                let earlier = self.earlier(site, Job::Conversion, &request.event_id, &request.fingerprint);
+                let (source, key) = (Source::api(), &request.event_id);
+                let earlier = self.earlier(site, &source, Job::Conversion, key, &request.fingerprint);
                 earlier.await?.ok_or(refusal)
             }
             outcome => outcome,
@@ -101,7 +102,9 @@ impl Conversions {
             }
             Standing::Awaited => Some(request.click.clone()),
             Standing::Unusable(why) => {
-                let earlier = self.earlier(site, Job::Signup, &request.key, &request.fingerprint).await?;
+                let earlier = self
+                    .earlier(site, &Source::browser(), Job::Signup, &request.key, &request.fingerprint)
+                    .await?;
                 return earlier.ok_or(Refusal::NotFound { field: Some("click_id"), message: why });
             }
         };
@@ -113,8 +116,14 @@ impl Conversions {
             fingerprint: request.fingerprint,
             body: Value::Object(fields).to_string(),
             needs,
+            source: Source::browser(),
+            click: Some(request.click.clone()),
             mint: None,
             code: None,
+            names: Vec::new(),
+            paid: None,
+            refund: None,
+            send: Send::Now,
             bind: (!request.customers.is_empty()).then(|| (request.click.clone(), request.customers)),
             trace: json!({"rule": "signup", "click": request.click}).to_string(),
             now,
@@ -126,11 +135,12 @@ impl Conversions {
     async fn earlier(
         &self,
         site: &Site,
+        source: &Source,
         job: Job,
         key: &str,
         fingerprint: &[u8; 32],
     ) -> Result<Option<Answer>, Refusal> {
-        match self.tools.store.accepted(&site.name, job, key).await? {
+        match self.tools.store.accepted(&site.name, source, job, key).await? {
             None => Ok(None),
             Some((same, state)) if same == fingerprint => Ok(Some(replayed(state, key))),
             Some((_, state)) => Err(conflict(key, &state.id)),
@@ -249,8 +259,14 @@ impl Conversions {
             key: request.event_id.clone(),
             fingerprint: request.fingerprint,
             body: raw(&fields)?.get().to_owned(),
+            source: Source::api(),
+            click: click.clone(),
             needs,
             mint,
+            names: Vec::new(),
+            paid: Some(request.amount),
+            refund: None,
+            send: Send::Now,
             code: code.map(|seen| CodeUse { code: seen.code.clone(), max_uses: seen.max_uses }),
             bind: click.filter(|_| !customers.is_empty()).map(|click| (click, customers)),
             trace: trace(request, signals, rule),

@@ -4,7 +4,7 @@ use super::pace::{Heard, Pace, Why};
 use crate::Tools;
 use serde_json::value::RawValue;
 use std::time::Duration;
-use usher_model::{Answer, Delivery, Job, Random, Settlement, UnixMs, Upstream, limits};
+use usher_model::{Answer, Delivery, Job, Needs, Random, Settlement, UnixMs, Upstream, limits};
 use usher_upstream::{CallError, Reply, Verdict, classify};
 
 /// What became of an attempt, beyond the delivery itself.
@@ -20,13 +20,13 @@ pub(super) async fn attempt(tools: &Tools, delivery: &Delivery) -> Attempted {
         Err(settlement) => return Attempted { settlement, heard: Heard::default() },
     };
     let deadline = Duration::from_millis(limits::UPSTREAM_CALL_MS);
-    let outcome = tools.platform.deliver(delivery.job, &body, deadline).await;
+    let outcome = tools.platform.deliver(delivery.job, None, &body, deadline).await;
     judge(delivery, outcome, tools.clock.now(), tools.random.as_ref())
 }
 
 /// The body to send: with the platform's id of the click that it needs, or what to do when there is none.
 async fn resolved_body(tools: &Tools, delivery: &Delivery) -> Result<String, Settlement> {
-    let Some(needs) = &delivery.needs else { return Ok(delivery.body.clone()) };
+    let Some(Needs::Click(needs)) = &delivery.needs else { return Ok(delivery.body.clone()) };
     let now = tools.clock.now();
     let due_at = now.plus(pause_ms(delivery.attempts, tools.random.as_ref()));
     let click = match tools.store.click(&delivery.site, needs).await {
@@ -79,7 +79,7 @@ fn judge(
         Verdict::Done => {
             let (answer, upstream_id) =
                 answer.unwrap_or_else(|| (Answer { status: 200, body: String::new() }, None));
-            Settlement::Delivered { answer, upstream_id }
+            Settlement::Delivered { answer, upstream_id, refunded: None }
         }
         Verdict::Refused(error) => Settlement::Dead { answer: answer.map(|(answer, _)| answer), error },
         Verdict::KeyRefused(error) => {

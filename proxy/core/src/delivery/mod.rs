@@ -238,9 +238,9 @@ impl Shared {
         let attempted = attempt::attempt(&self.tools, delivery).await;
         self.hear(delivery, attempted.heard);
         let news = match &attempted.settlement {
-            Settlement::Delivered { answer, .. } | Settlement::Dead { answer: Some(answer), .. } => {
-                News::Answered(answer.clone())
-            }
+            Settlement::Delivered { answer, .. }
+            | Settlement::Dead { answer: Some(answer), .. }
+            | Settlement::Closed { answer: Some(answer), .. } => News::Answered(answer.clone()),
             _ => News::Queued,
         };
         log(delivery, &attempted.settlement);
@@ -300,6 +300,7 @@ fn log(delivery: &Delivery, settlement: &Settlement) {
             tracing::warn!(id, job, %site, attempts, error, due_at, "not delivered; will be tried again");
         }
         Settlement::Retry { error, .. } => tracing::debug!(id, job, %site, attempts, error, "not delivered"),
+        Settlement::Closed { why, .. } => tracing::info!(id, job, %site, why, "closed"),
         Settlement::Release { due_at } => tracing::debug!(id, job, %site, due_at = due_at.rfc3339(), "rests"),
         Settlement::Dead { error, .. } => {
             tracing::error!(id, job, %site, attempts, error, "cannot be delivered; somebody has to look");
@@ -337,7 +338,7 @@ mod tests {
             Err(CallError::TimedOut(0))
         }
 
-        async fn deliver(&self, _: Job, _: &str, _: Duration) -> Result<Reply, CallError> {
+        async fn deliver(&self, _: Job, _: Option<&str>, _: &str, _: Duration) -> Result<Reply, CallError> {
             self.0.fetch_add(1, Relaxed);
             Err(CallError::TimedOut(0))
         }

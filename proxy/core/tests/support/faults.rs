@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::watch;
 use usher_model::{
     Acceptance, Click, ClickId, Code, Delivery, Entry, EntryState, Job, PromoCode, Settlement, SiteName,
-    UnixMs, VisitorKey,
+    Source, UnixMs, VisitorKey,
 };
 use usher_store::{Backlog, PendingClick, Result, Store, StoreError};
 
@@ -86,8 +86,14 @@ impl Store for Faulty {
         self.store.accept(entry).await
     }
 
-    async fn accepted(&self, site: &SiteName, job: Job, key: &str) -> Result<Option<(Vec<u8>, EntryState)>> {
-        self.store.accepted(site, job, key).await
+    async fn accepted(
+        &self,
+        site: &SiteName,
+        source: &Source,
+        job: Job,
+        key: &str,
+    ) -> Result<Option<(Vec<u8>, EntryState)>> {
+        self.store.accepted(site, source, job, key).await
     }
 
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>> {

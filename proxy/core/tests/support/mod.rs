@@ -232,7 +232,13 @@ impl Platform for Scripted {
         Ok(TrackAnswer { cid: ClickId::new(cid).ok(), rest: Map::new() })
     }
 
-    async fn deliver(&self, job: Job, body: &str, _deadline: Duration) -> Result<Reply, CallError> {
+    async fn deliver(
+        &self,
+        job: Job,
+        _: Option<&str>,
+        body: &str,
+        _deadline: Duration,
+    ) -> Result<Reply, CallError> {
         let reply =
             |status, body: Value, id| Reply { status, body: body.to_string(), id, ..Reply::default() };
         let error = || json!({"success": false, "error": {"code": "X", "message": "no"}});

@@ -68,7 +68,7 @@ impl Platform for Scripted {
         Ok(TrackAnswer { cid: ClickId::new(format!("cid-{}", tracks.len())).ok(), rest })
     }
 
-    async fn deliver(&self, job: Job, body: &str, _: Duration) -> Result<Reply, CallError> {
+    async fn deliver(&self, job: Job, _: Option<&str>, body: &str, _: Duration) -> Result<Reply, CallError> {
         self.admit().await;
         let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
         delivered.push((job, body.to_owned()));

@@ -7,7 +7,9 @@ use crate::{
 };
 use redis::{ScriptInvocation, aio::MultiplexedConnection};
 use std::time::{Duration, Instant};
-use usher_model::{Acceptance, Answer, ClickId, Entry, EntryState, Job, RecordId, SiteName, UnixMs, limits};
+use usher_model::{
+    Acceptance, Answer, ClickId, Entry, EntryState, Job, RecordId, SiteName, State, UnixMs, limits,
+};
 
 /// What is looked at by one call of the script.
 const FORGOTTEN_AT_ONCE: u64 = 200;
@@ -21,11 +23,15 @@ pub(super) async fn accept(link: &Link, entry: Entry) -> Result<Acceptance> {
     match said.as_slice() {
         ["conflict", id] => Ok(Acceptance::Conflict(record_id(&entry.site, id)?)),
         ["used_up"] => Ok(Acceptance::UsedUp),
-        ["same", id] => Ok(Acceptance::Same(EntryState { id: record_id(&entry.site, id)?, answer: None })),
+        ["same", id] => Ok(Acceptance::Same(EntryState {
+            id: record_id(&entry.site, id)?,
+            state: State::Due,
+            answer: None,
+        })),
         ["same", id, status, body] => {
             let status = status.parse().map_err(|why| unreadable(&entry.site, &why))?;
             let answer = Some(Answer { status, body: (*body).to_owned() });
-            Ok(Acceptance::Same(EntryState { id: record_id(&entry.site, id)?, answer }))
+            Ok(Acceptance::Same(EntryState { id: record_id(&entry.site, id)?, state: State::Due, answer }))
         }
         ["new", minted, due] => Ok(written(entry, *minted == "1", *due == "1")),
         other => Err(unreadable(&entry.site, &format!("the script said {other:?}"))),
@@ -88,7 +94,7 @@ pub(super) async fn accepted(
     };
     let Some((id, (fingerprint, status, body))) = link.work(find).await? else { return Ok(None) };
     let answer = status.map(|status| Answer { status, body: body.unwrap_or_default() });
-    let state = EntryState { id: record_id(site, &id)?, answer };
+    let state = EntryState { id: record_id(site, &id)?, state: State::Due, answer };
     Ok(Some((fingerprint.unwrap_or_default(), state)))
 }
 

@@ -21,7 +21,7 @@ use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use tokio::{sync::watch, task::AbortHandle};
 use usher_model::{
     Acceptance, Click, ClickId, Code, Delivery, Entry, EntryState, Job, PromoCode, Settlement, SiteName,
-    UnixMs, VisitorKey,
+    Source, UnixMs, VisitorKey,
 };
 
 /// Opens the server that `url` names.
@@ -97,7 +97,13 @@ impl Store for RedisStore {
         ledger::accept(&self.link, entry).await
     }
 
-    async fn accepted(&self, site: &SiteName, job: Job, key: &str) -> Result<Option<(Vec<u8>, EntryState)>> {
+    async fn accepted(
+        &self,
+        site: &SiteName,
+        _: &Source,
+        job: Job,
+        key: &str,
+    ) -> Result<Option<(Vec<u8>, EntryState)>> {
         ledger::accepted(&self.link, site, job, key).await
     }
 

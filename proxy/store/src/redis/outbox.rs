@@ -98,8 +98,10 @@ fn delivery(site: &SiteName, (id, job, body, needs, attempts, created_at): Row) 
         site: site.clone(),
         job: Job::from_word(&job).ok_or_else(|| unreadable(site, &job))?,
         body,
-        needs,
+        needs: needs.map(usher_model::Needs::Click),
+        refund: None,
         attempts,
+        log: Vec::new(),
         created_at: UnixMs(created_at),
     })
 }
@@ -115,7 +117,7 @@ pub(super) async fn settle(
     let (word, due_at, error) = match settlement {
         Settlement::Retry { due_at, error } => ("retry", *due_at, error.as_str()),
         Settlement::Release { due_at } => ("release", *due_at, ""),
-        Settlement::Delivered { .. } | Settlement::Dead { .. } => {
+        Settlement::Delivered { .. } | Settlement::Dead { .. } | Settlement::Closed { .. } => {
             (verdict.as_ref().map_or("", |verdict| verdict.state), now, "")
         }
     };

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{contract::Result, delivery};
 use rusqlite::Connection;
-use usher_model::{Acceptance, ClickId, Entry, EntryState, Job, SiteName, UnixMs, limits};
+use usher_model::{Acceptance, ClickId, Entry, EntryState, Job, SiteName, State, UnixMs, limits};
 
 pub(super) const FIND_KEY: &str =
     "SELECT id, fingerprint, status, answer FROM delivery WHERE site = ?1 AND job = ?2 AND key = ?3";
@@ -66,7 +66,10 @@ pub(super) fn accepted(
     let mut statement = connection.prepare_cached(FIND_KEY)?;
     let mut rows = statement.query((site.as_str(), job.word(), key))?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some((get(row, 1)?, EntryState { id: row::parsed(row, 0)?, answer: row::answer(row, 2)? })))
+    Ok(Some((
+        get(row, 1)?,
+        EntryState { id: row::parsed(row, 0)?, state: State::Due, answer: row::answer(row, 2)? },
+    )))
 }
 
 fn add(connection: &Connection, entry: &Entry, blocked: bool) -> Result<i64> {

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::{sync::watch, task::AbortHandle};
 use usher_model::{
     Acceptance, Click, ClickId, Code, Delivery, Entry, EntryState, Job, PromoCode, Settlement, SiteName,
-    UnixMs, VisitorKey, limits,
+    Source, UnixMs, VisitorKey, limits,
 };
 
 /// How often the file is asked whether another process changed codes.
@@ -120,7 +120,13 @@ impl Store for SqliteStore {
         self.writer.run(move |connection, held| ledger::accept(connection, held, entry)).await
     }
 
-    async fn accepted(&self, site: &SiteName, job: Job, key: &str) -> Result<Option<(Vec<u8>, EntryState)>> {
+    async fn accepted(
+        &self,
+        site: &SiteName,
+        _: &Source,
+        job: Job,
+        key: &str,
+    ) -> Result<Option<(Vec<u8>, EntryState)>> {
         let (site, key) = (site.clone(), key.to_owned());
         let find = move |connection: &_| ledger::accepted(connection, &site, job, &key);
         self.readers.run(limits::STORE_WRITE_MS, find).await

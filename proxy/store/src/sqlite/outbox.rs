@@ -138,7 +138,7 @@ fn try_again(connection: &Connection, seq: i64, settlement: &Settlement) -> Resu
         Settlement::Release { due_at } => connection
             .prepare_cached("UPDATE delivery SET due_at = ?2 WHERE seq = ?1")?
             .execute((seq, due_at.0))?,
-        Settlement::Delivered { .. } | Settlement::Dead { .. } => 0,
+        Settlement::Delivered { .. } | Settlement::Dead { .. } | Settlement::Closed { .. } => 0,
     };
     Ok(())
 }

@@ -29,7 +29,9 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery> {
         site: parsed(row, 1)?,
         job: Job::from_word(&job).ok_or_else(|| unreadable("a delivery's job", job))?,
         body: get(row, 3)?,
-        needs: optional(row, 4)?,
+        needs: optional(row, 4)?.map(usher_model::Needs::Click),
+        refund: None,
+        log: Vec::new(),
         attempts: get(row, 5)?,
         created_at: UnixMs(get(row, 6)?),
     })

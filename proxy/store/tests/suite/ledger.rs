@@ -6,7 +6,7 @@ use crate::{
         NOW, answer, click_id, code, dead, delivered, entry, ids, minting, other_site, promo, site, using,
     },
 };
-use usher_model::{Acceptance, Answer, Delivery, Entry, EntryState, Job, UnixMs, limits};
+use usher_model::{Acceptance, Answer, Delivery, Entry, EntryState, Job, Source, State, UnixMs, limits};
 
 fn own(entry: &Entry) -> Delivery {
     Delivery {
@@ -14,7 +14,9 @@ fn own(entry: &Entry) -> Delivery {
         site: entry.site.clone(),
         job: entry.job,
         body: entry.body.clone(),
-        needs: entry.needs.clone(),
+        needs: entry.needs.clone().map(usher_model::Needs::Click),
+        refund: None,
+        log: Vec::new(),
         attempts: 0,
         created_at: entry.now,
     }
@@ -25,7 +27,7 @@ pub(crate) async fn an_entry_is_new_once_and_the_same_afterwards(bed: Bed) {
     let first = entry("evt_1");
     assert_eq!(store.accept(first.clone()).await.expect("new"), Acceptance::New(vec![own(&first)]));
     let again = Entry { id: entry("evt_2").id, now: NOW.plus(5), ..first.clone() };
-    let same = Acceptance::Same(EntryState { id: first.id, answer: None });
+    let same = Acceptance::Same(EntryState { id: first.id, state: State::Due, answer: None });
     assert_eq!(store.accept(again).await.expect("same"), same);
     assert_eq!(store.backlog().await.expect("a backlog").waiting, 1);
 }
@@ -81,7 +83,7 @@ pub(crate) async fn what_the_platform_said_is_given_to_whoever_asks_again(bed: B
     ] {
         let Ok(Acceptance::New(deliveries)) = store.accept(entry(key)).await else { panic!("not new") };
         store.settle(&deliveries[0], settlement, NOW.plus(9)).await.expect("settled");
-        let state = EntryState { id: entry(key).id, answer: said };
+        let state = EntryState { id: entry(key).id, state: State::Due, answer: said };
         assert_eq!(store.accept(entry(key)).await.expect("same"), Acceptance::Same(state));
     }
 }
@@ -144,14 +146,18 @@ pub(crate) async fn what_was_acknowledged_is_there_after_a_restart(bed: Bed) {
 
 pub(crate) async fn what_was_accepted_is_found_by_its_key(bed: Bed) {
     let store = &*bed.store;
-    let found =
-        |job, key: &'static str| async move { store.accepted(&site(), job, key).await.expect("a read") };
+    let found = |job, key: &'static str| async move {
+        store.accepted(&site(), &Source::api(), job, key).await.expect("a read")
+    };
     assert_eq!(found(Job::Conversion, "a").await, None);
     assert_eq!(store.accept(entry("a")).await.expect("new"), Acceptance::New(vec![own(&entry("a"))]));
-    let state = |answer| EntryState { id: entry("a").id, answer };
+    let state = |answer| EntryState { id: entry("a").id, state: State::Due, answer };
     assert_eq!(found(Job::Conversion, "a").await, Some((vec![7; 32], state(None))));
     store.settle(&own(&entry("a")), delivered(None), NOW).await.expect("settled");
     assert_eq!(found(Job::Conversion, "a").await, Some((vec![7; 32], state(Some(answer())))));
     assert_eq!(found(Job::Signup, "a").await, None);
-    assert_eq!(store.accepted(&other_site(), Job::Conversion, "a").await.expect("a read"), None);
+    assert_eq!(
+        store.accepted(&other_site(), &Source::api(), Job::Conversion, "a").await.expect("a read"),
+        None
+    );
 }

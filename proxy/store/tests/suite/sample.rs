@@ -1,8 +1,8 @@
 //! Nouns to try with.
 
 use usher_model::{
-    AffiliateCode, Answer, Click, ClickId, Code, CodeUse, Delivery, Entry, Job, PromoCode, RecordId,
-    Settlement, SiteName, UnixMs, Upstream, VisitorKey,
+    AffiliateCode, Answer, Click, ClickId, Code, CodeUse, Delivery, Entry, Job, PromoCode, RecordId, Send,
+    Settlement, SiteName, Source, UnixMs, Upstream, VisitorKey,
 };
 use usher_store::PendingClick;
 
@@ -58,9 +58,15 @@ pub(crate) fn entry(key: &str) -> Entry {
         key: key.to_owned(),
         fingerprint: [7; 32],
         body: r#"{"sale":99.90,"name":"Žofie 💚"}"#.to_owned(),
+        source: Source::api(),
+        click: None,
         needs: None,
         mint: None,
         code: None,
+        names: Vec::new(),
+        paid: None,
+        refund: None,
+        send: Send::Now,
         bind: None,
         trace: r#"{"rule":"referral_id"}"#.to_owned(),
         now: NOW,
@@ -81,7 +87,7 @@ pub(crate) fn answer() -> Answer {
 }
 
 pub(crate) fn delivered(upstream_id: Option<&str>) -> Settlement {
-    Settlement::Delivered { answer: answer(), upstream_id: upstream_id.map(str::to_owned) }
+    Settlement::Delivered { answer: answer(), upstream_id: upstream_id.map(str::to_owned), refunded: None }
 }
 
 pub(crate) fn dead(error: &str) -> Settlement {
@@ -95,7 +101,9 @@ pub(crate) fn delivery_of(click: &Click) -> Delivery {
         job: Job::Click,
         body: pending().body,
         needs: None,
+        refund: None,
         attempts: 0,
+        log: Vec::new(),
         created_at: click.created_at,
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     bed::{self, Bed},
     sample::{NOW, click, click_id, dead, delivered, delivery_of, entry, ids, minting, pending, site},
 };
-use usher_model::{Acceptance, Delivery, Entry, Settlement, Upstream};
+use usher_model::{Acceptance, Delivery, Entry, Needs, Settlement, Upstream};
 use usher_store::Store;
 
 async fn accepted(store: &dyn Store, entry: Entry) -> Vec<Delivery> {
@@ -77,7 +77,7 @@ pub(crate) async fn a_minted_click_goes_first_and_sets_its_entry_free(bed: Bed) 
     assert_eq!(upstream(store, "ush_a").await, Upstream::Known(click_id("up-1")));
     let freed = store.claim(NOW.plus(10), 10, 9).await.expect("a claim");
     assert_eq!(ids(&freed), ["conv_a"]);
-    assert_eq!(freed[0].needs, Some(click_id("ush_a")));
+    assert_eq!(freed[0].needs, Some(Needs::Click(click_id("ush_a"))));
     store.settle(&freed[0], delivered(Some("conv-up")), NOW.plus(11)).await.expect("settled");
     assert_eq!(store.backlog().await.expect("a backlog").waiting, 0);
 }
@@ -97,7 +97,7 @@ pub(crate) async fn an_entry_waits_for_a_pending_click_only(bed: Bed) {
         "the click's is done"
     );
     let at_once = accepted(store, needing("known", "ush_a")).await;
-    assert_eq!(at_once[0].needs, Some(click_id("ush_a")), "the deliverer looks it up");
+    assert_eq!(at_once[0].needs, Some(Needs::Click(click_id("ush_a"))), "the deliverer looks it up");
 
     let same = usher_model::Click { upstream: Upstream::Same, ..click("same") };
     store.record_clicks(vec![(same, None)]).await.expect("written");

@@ -24,7 +24,8 @@ pub(crate) async fn the_backlog_counts_what_waits_and_what_is_dead(bed: Bed) {
     let second = accepted(store, Entry { now: at(2), ..minting("b", "ush_b") }).await;
     let third = accepted(store, Entry { now: at(3), ..entry("c") }).await;
     // A click counts from when it happened.
-    let expected = |waiting, dead, oldest: Option<i64>| Backlog { waiting, dead, oldest: oldest.map(at) };
+    let expected =
+        |waiting, dead, oldest: Option<i64>| Backlog { waiting, dead, orphans: 0, oldest: oldest.map(at) };
     assert_eq!(store.backlog().await.expect("a backlog"), expected(4, 0, Some(0)));
     store.settle(&second, dead("no"), at(9)).await.expect("settled");
     assert_eq!(store.backlog().await.expect("a backlog"), expected(3, 1, Some(1)));
@@ -62,7 +63,10 @@ pub(crate) async fn what_still_waits_is_not_forgotten(bed: Bed) {
     store.record_clicks(vec![(click("ush_b"), Some(pending()))]).await.expect("written");
     let late = NOW.plus(500 * DAY);
     assert_eq!(store.forget(late).await.expect("forgotten"), 0);
-    assert_eq!(store.backlog().await.expect("a backlog"), Backlog { waiting: 3, dead: 1, oldest: Some(NOW) });
+    assert_eq!(
+        store.backlog().await.expect("a backlog"),
+        Backlog { waiting: 3, dead: 1, orphans: 0, oldest: Some(NOW) }
+    );
 
     store.settle(&of_click, delivered(Some("up")), NOW.plus(1)).await.expect("settled");
     let rest = store.claim(NOW.plus(1), 10, 9).await.expect("a claim");
