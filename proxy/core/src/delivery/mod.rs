@@ -20,7 +20,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use usher_model::{Answer, Delivery, RecordId, Settlement, SiteName, limits};
+use usher_model::{Answer, Delivery, Job, RecordId, Send, Settlement, SiteName, limits};
 use usher_store::StoreError;
 
 /// What a handler that waits for its delivery is told.
@@ -83,7 +83,7 @@ impl Drop for Held {
 }
 
 /// Makes the deliverer: the way to it, and the future that is it. It ends after `stop`, when calls under way have ended.
-pub(crate) fn start(tools: Tools, stop: CancellationToken) -> (Handle, impl Future<Output = ()> + Send) {
+pub(crate) fn start(tools: Tools, stop: CancellationToken) -> (Handle, impl Future<Output = ()> + std::marker::Send) {
     let (queue, handed_over) = mpsc::channel(limits::HANDED_OVER);
     let shared = Arc::new(Shared {
         tools,
@@ -106,6 +106,17 @@ impl Handle {
     /// Nobody waits for news of that record any more.
     pub(crate) fn forget(&self, id: &RecordId) {
         lock(&self.shared.waiters).remove(id.as_str());
+    }
+
+    /// When an entry that is written now should be sent: at once, when it would go out at once; else when its turn comes, so
+    /// that writing it is one write, without a lease, and nobody waits for an answer that does not come.
+    pub(crate) fn when(&self, site: &SiteName, job: Job) -> Send {
+        let now = self.shared.tools.clock.now();
+        if let Some(until) = lock(&self.shared.paces).rests_until(site, job, now) {
+            return Send::From(until);
+        }
+        let in_hand = lock(&self.shared.under_way).len();
+        if in_hand < limits::UPSTREAM_CALLS { Send::Now } else { Send::From(now) }
     }
 
     /// Takes deliveries that the caller has just written and holds.
@@ -229,7 +240,7 @@ impl Shared {
             return;
         }
         let now = self.tools.clock.now();
-        let rests = lock(&self.paces).rests_until(delivery, now);
+        let rests = lock(&self.paces).rests_until(&delivery.site, delivery.job, now);
         if let Some(until) = rests {
             self.settle(held, Settlement::Release { due_at: until }).await;
             self.tell(delivery, News::Queued);
@@ -318,7 +329,7 @@ mod tests {
     use super::*;
     use crate::test_support::{Dice, delivery, site};
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use usher_model::{Clock, Job, UnixMs};
+    use usher_model::{Clock, UnixMs};
     use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
 
     struct Epoch;

@@ -60,9 +60,9 @@ impl Paces {
         all.filter(|pace| pace.rests(now)).map(|pace| pace.until).max()
     }
 
-    /// Until when this delivery should rest.
-    pub(super) fn rests_until(&self, delivery: &Delivery, now: UnixMs) -> Option<UnixMs> {
-        let own = self.forbidden.get(&(delivery.site.clone(), delivery.job));
+    /// Until when this site's work of this kind should rest.
+    pub(super) fn rests_until(&self, site: &SiteName, job: Job, now: UnixMs) -> Option<UnixMs> {
+        let own = self.forbidden.get(&(site.clone(), job));
         let own = own.filter(|pace| pace.rests(now)).map(|pace| pace.until);
         own.into_iter().chain(self.all_rest_until(now)).max()
     }
@@ -107,7 +107,7 @@ impl Paces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::delivery;
+    use crate::test_support::{delivery, site};
 
     fn pace(since: i64, until: i64, why: Why) -> Heard {
         Heard { key_taken: false, pace: Some(Pace { since: UnixMs(since), until: UnixMs(until), why }) }
@@ -143,8 +143,8 @@ mod tests {
     fn what_is_forbidden_holds_up_nothing_else() {
         let mut paces = Paces::default();
         paces.hear(&delivery(Job::Click), pace(10, 100, Why::Forbidden("403".to_owned())), UnixMs(10));
-        assert_eq!(paces.rests_until(&delivery(Job::Click), UnixMs(50)), Some(UnixMs(100)));
-        assert_eq!(paces.rests_until(&delivery(Job::Conversion), UnixMs(50)), None);
+        assert_eq!(paces.rests_until(&site().name, Job::Click, UnixMs(50)), Some(UnixMs(100)));
+        assert_eq!(paces.rests_until(&site().name, Job::Conversion, UnixMs(50)), None);
         assert_eq!(paces.refused().len(), 1);
         paces.hear(&delivery(Job::Conversion), TAKEN, UnixMs(150));
         assert_eq!(paces.refused().len(), 1, "other work proves nothing");
