@@ -131,6 +131,71 @@ impl Conversions {
         self.write(entry).await?.ok_or_else(|| Refusal::invalid("click_id", "this lead cannot be written"))
     }
 
+    /// A server's report of money that went back (`POST /v1/conversions/{id}/refund`); the body may be empty.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was written then.
+    pub async fn refund(
+        &self,
+        site: &Arc<Site>,
+        conversion: &str,
+        body: &[u8],
+        idempotency_key: Option<&str>,
+    ) -> Result<Answer, Refusal> {
+        let _ = (site, body, idempotency_key);
+        Err(Refusal::NotFound { field: None, message: format!("{conversion} is not known") })
+    }
+
+    /// A server's report of an event (`POST /v1/events`).
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was written then.
+    pub async fn event(&self, site: &Arc<Site>, body: &[u8]) -> Result<Answer, Refusal> {
+        let _ = (site, body);
+        Err(Refusal::NotFound { field: None, message: "not served".to_owned() })
+    }
+
+    /// What Segment says (`POST /v1/sources/segment/events`).
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was written then.
+    pub async fn segment(&self, site: &Arc<Site>, body: &[u8]) -> Result<Answer, Refusal> {
+        let _ = (site, body);
+        Err(Refusal::NotFound { field: None, message: "not served".to_owned() })
+    }
+
+    /// A server's report of a click (`POST /v1/clicks`).
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was written then.
+    pub async fn click(
+        &self,
+        site: &Arc<Site>,
+        body: &[u8],
+        idempotency_key: Option<&str>,
+    ) -> Result<Answer, Refusal> {
+        let _ = (site, body, idempotency_key);
+        Err(Refusal::NotFound { field: None, message: "not served".to_owned() })
+    }
+
+    /// A server's report of a lead (`POST /v1/signups`).
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was written then.
+    pub async fn lead(&self, site: &Arc<Site>, body: &[u8]) -> Result<Answer, Refusal> {
+        let _ = (site, body);
+        Err(Refusal::NotFound { field: None, message: "not served".to_owned() })
+    }
+
+    /// A page ties an order to its visitor's click (`POST /bind`).
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was written then.
+    pub async fn bind(&self, site: &Arc<Site>, body: &[u8], visitor: &Visitor) -> Result<(), Refusal> {
+        let _ = (site, body, visitor);
+        Err(Refusal::NotFound { field: None, message: "not served".to_owned() })
+    }
+
     /// The answer to a request whose key was accepted before.
     async fn earlier(
         &self,
