@@ -10,6 +10,14 @@ pub const REQUEST_FIELDS: usize = 100;
 pub const BROWSER_BODY_BYTES: usize = 16 * 1024;
 /// Body of a server's call (conversions).
 pub const SERVER_BODY_BYTES: usize = 256 * 1024;
+/// Header `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// A conversion's id in a path.
+pub const CONVERSION_ID_BYTES: usize = 200;
+/// Calls in one batch of Segment's libraries; their own default is 15.
+pub const SEGMENT_BATCH_CALLS: usize = 100;
+/// How long the next call of such a batch waits for the one before. Longer than a write takes, shorter than the platform may.
+pub const SEGMENT_STAGGER_MS: u64 = 200;
 /// From the first byte of a connection's request to the end of its header.
 pub const HEADER_READ_MS: u64 = 10_000;
 /// From the end of the header to the end of the body.
@@ -115,8 +123,12 @@ pub const ORDERS_PER_CLICK: u32 = 20;
 pub const ORDER_BOUND_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// Names of one record: a provider has a handful of ids for a payment.
 pub const RECORD_NAMES: usize = 16;
+/// Names that are looked at to find a payment through links between names.
+pub const NAMES_FOLLOWED: usize = 64;
 /// Refunds of one payment that are looked at.
 pub const PAYMENT_REFUNDS: usize = 1_000;
+/// Records of one name that are shown.
+pub const RECORDS_FOUND: usize = 1_000;
 /// How often the outbox is looked at when nothing says that it changed.
 pub const OUTBOX_POLL_MS: u64 = 500;
 /// A delivery that waits longer is told to the operator. Retries of a short hiccup are over by then.

@@ -6,6 +6,8 @@ use usher_model::{
     Acceptance, Bound, Click, ClickId, Code, Delivery, Entry, EntryState, Job, Listing, OrderBinding,
     Payment, PaymentRef, PromoCode, Record, Settlement, SiteName, Source, UnixMs, VisitorKey,
 };
+#[cfg(doc)]
+use usher_model::limits;
 
 /// A store's result.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -66,17 +68,24 @@ pub trait Store: Send + Sync + 'static {
     // --- the ledger -------------------------------------------------------------------------------------------
 
     /// Writes an entry with all that belongs to it (delivery, minted click and its delivery, code use, bindings, names) in
-    /// one transaction, once per (site, source, job, key).
+    /// one transaction, once per (site, source, job, key). An entry with `paid` is a payment, one with `refund` a refund.
     ///
     /// An entry that needs a click waits for it only while that click is known and pending; in every other case, also
-    /// when nobody knows the click, the deliverer decides.
+    /// when nobody knows the click, the deliverer decides. What a refund `needs` is its payment alone.
+    ///
+    /// What is due under [`Send::Now`](usher_model::Send::Now) is handed to the caller under a lease, its minted click first. Under [`Send::From`](usher_model::Send::From)
+    /// nothing is: entry and click are due at that moment for whoever claims them. Under [`Send::Never`](usher_model::Send::Never) the entry is
+    /// closed and keeps the reason in `error`; a minted click is due at once for whoever claims it. What was blocked and is
+    /// set free is due at the moment when that happens. A lease leaves `due_at` as it is.
     ///
     /// A refund joins its payment. It is due when the payment is delivered and no other refund of it is due; blocked while
-    /// the payment or an earlier refund is not done, also while the payment is dead; closed when the payment is closed; an
-    /// orphan when nothing is known of a payment of that name. Of a payment that only the platform knows
-    /// ([`PaymentRef::Upstream`]) it is due unless another refund of the same is.
+    /// the payment or an earlier refund is not done, also while the payment is dead; closed, with the payment's `error`,
+    /// when the payment is closed; an orphan when nothing is known of a payment of that name. Of a payment that only the
+    /// platform knows ([`PaymentRef::Upstream`]) it is due unless another refund of the same is. One that is never sent
+    /// joins its payment as well when that is known, and is no orphan when it is not.
     ///
-    /// A payment takes in the orphans that name it, by its key, one of its names, or a name linked to one of these.
+    /// A payment takes in the orphans that find it when they look for it as [`Store::payment`] does. They are blocked then,
+    /// or closed with the payment's `error` when that is closed, and cease to be orphans.
     async fn accept(&self, entry: Entry) -> Result<Acceptance>;
 
     /// The entry that has taken that key, and the fingerprint of its content.
@@ -88,14 +97,22 @@ pub trait Store: Send + Sync + 'static {
         key: &str,
     ) -> Result<Option<(Vec<u8>, EntryState)>>;
 
-    /// The payment of that name, with its refunds. Names are `source`'s own, or else those that `api` gave.
+    /// The payment of that name, with all its refunds, the blocked ones last, else in the order in which they came in, then
+    /// of their ids.
+    ///
+    /// [`PaymentRef::Record`] and [`PaymentRef::Upstream`] are looked up as they are. [`PaymentRef::Named`]: all names that
+    /// the given ones are linked to through links of `source`, either way and through one another, nearest first, older
+    /// links first, no more than [`limits::NAMES_FOLLOWED`] names in all. The first of them that is the key or a name of a
+    /// payment which `source` reported decides; if none is, the first that is one of a payment which `api` reported. Of
+    /// several payments of one name the oldest (when it came in, then its id).
     async fn payment(&self, site: &SiteName, source: &Source, of: &PaymentRef) -> Result<Option<Payment>> {
         let _ = (site, source, of);
         Err(StoreError::Settings("not yet".to_owned()))
     }
 
     /// Writes down that `name` means the payment that `alias_of` means, or will mean when it is reported: refunds that
-    /// name either find it.
+    /// name either find it. Orphans that find their payment by this are taken in, and one becomes due at `now` when the
+    /// payment is delivered. The same link again changes nothing; a name may be linked to several.
     async fn link(
         &self,
         site: &SiteName,
@@ -110,7 +127,9 @@ pub trait Store: Send + Sync + 'static {
     /// The click that a customer was bound to.
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>>;
 
-    /// Ties an order to a click. The first click keeps it; a second one makes it contested.
+    /// Ties an order to a click. The first click keeps it; a second one makes it contested, and those after it change
+    /// nothing. What a click has bound and what it has contested count alike: beyond [`limits::ORDERS_PER_CLICK`] nothing is
+    /// written.
     async fn bind_order(&self, site: &SiteName, order: &str, click: &ClickId, now: UnixMs) -> Result<Bound> {
         Err(StoreError::Settings("not yet".to_owned()))
     }
@@ -127,12 +146,21 @@ pub trait Store: Send + Sync + 'static {
     async fn claim(&self, now: UnixMs, lease_ms: i64, limit: usize) -> Result<Vec<Delivery>>;
 
     /// Writes down what became of a delivery, its log as it stands in `delivery`, and lets go of it. Settling what is
-    /// settled already changes nothing. A click's delivery may be settled by whoever knows better, unclaimed, and even
-    /// before the click is written. When a payment or a refund is settled for good, the next refund of that payment is
-    /// set free.
+    /// settled already (delivered, dead or closed) changes nothing, but for one thing: what went back (`refunded`) is
+    /// written also for a refund that was closed while it was under way. A click's delivery may be settled by whoever knows
+    /// better, unclaimed, and even before the click is written.
+    ///
+    /// [`Settlement::Release`] leaves `log`, `error` and attempts as they were.
+    ///
+    /// When a refund is settled for good, the oldest blocked one of that payment is due at `now`; when a payment is
+    /// delivered, likewise. A payment that is delivered as `upstream_id` first takes in the refunds of
+    /// [`PaymentRef::Upstream`] of that id, whatever their state. When a payment is closed, its refunds that wait or are
+    /// dead are closed with the same reason. There is never more than one due.
     async fn settle(&self, delivery: &Delivery, settlement: Settlement, now: UnixMs) -> Result<()>;
 
-    /// Makes everything due at `now` that waits for a later try and that nobody holds: the platform is back. How many.
+    /// Makes everything due at `now` that waits for a later try and that nobody holds: the platform is back. How many. A
+    /// click or a refund that was never tried keeps its time: what it stands in for may still be under way. What it does not
+    /// get done within its deadline is left to the next call.
     async fn hasten(&self, now: UnixMs) -> Result<u64> {
         Err(StoreError::Settings("not yet".to_owned()))
     }
@@ -143,7 +171,8 @@ pub trait Store: Send + Sync + 'static {
     // --- people -----------------------------------------------------------------------------------------------
 
     /// Every record of a site that goes by that name: its id, its key, another name of it, what the platform calls it, or
-    /// the click that is credited with it; the oldest first.
+    /// the click that is credited with it; the oldest first (when it came in, then its id), at most
+    /// [`limits::RECORDS_FOUND`]. Upstream names are those of payments. A click's own delivery goes by the click's id.
     async fn find(&self, site: &SiteName, name: &str) -> Result<Vec<Record>> {
         Err(StoreError::Settings("not yet".to_owned()))
     }
@@ -154,12 +183,19 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// Sends a dead delivery again, with as many attempts as a new one. False when there is no dead one of that id.
+    ///
+    /// It is due at `now`; or blocked, when it needs a click that is pending, or is a refund and its payment is not
+    /// delivered or another refund of it is due. Answer, error and `settled_at` are cleared, the log stays. A click that was
+    /// refused for the very reason why its delivery died is pending again.
     async fn retry(&self, site: &SiteName, id: &str, now: UnixMs) -> Result<bool> {
         Err(StoreError::Settings("not yet".to_owned()))
     }
 
     /// Closes what is due, blocked, an orphan or dead, for the reason `why`: it will not be sent. The refunds of a payment
     /// are closed with it; what needs a click is set free, as when it died. False when there is none of that id.
+    ///
+    /// A refund that was due may be under way in another process: the next one of that payment is due only when a lease from
+    /// `now` has run out ([`limits::LEASE_MS`]).
     async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool> {
         Err(StoreError::Settings("not yet".to_owned()))
     }
@@ -168,7 +204,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes entries, clicks, names and bindings from before `before`, unless something about them still waits, be it for
     /// a person; orphans and dead clicks that nothing waits for go as well. A payment stays while a refund of it does, and a
-    /// refund while its payment does. How many. What it does not get done within its deadline is left to the next call.
+    /// refund while its payment does. How many (records, clicks, customers, orders, links; names go with their records and are
+    /// not counted). What it does not get done within its deadline is left to the next call.
+    ///
+    /// Records go when they are delivered or closed, or orphans, or dead clicks that no record needs which is not done; and
+    /// when they came in and were settled before `before`. A click goes when its own delivery and every record that needs it
+    /// are done. Customers, orders and links go by their age alone.
     async fn forget(&self, before: UnixMs) -> Result<u64>;
 
     /// Whether it can write now; the reason when it cannot.
