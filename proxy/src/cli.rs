@@ -1,8 +1,8 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
-use usher_model::UnixMs;
+use usher_model::{State, UnixMs};
 
 /// An edge tracking proxy and first-party referral capture service.
 #[derive(Debug, Parser)]
@@ -34,6 +34,19 @@ pub(crate) enum Command {
     /// Promo codes in the configured store
     #[command(after_help = "Example: usher codes --site shop list")]
     Codes(Codes),
+    /// What waits for the platform, what failed for good, and sending it again
+    #[command(after_help = "Works while the service runs, which sees what was changed within a second.\n\
+                      Example: usher outbox list")]
+    Outbox(Outbox),
+    /// Why an order, click or sale was credited as it was, and what became of it
+    #[command(
+        after_help = "ID is an order's id, a click's id (the cookie affonso_referral), an event's id (external_event_id), a\n\
+                      payment's id at its provider, our id of a sale, refund or lead, or what the platform calls any of them.\n\
+                      It shows ids, amounts, affiliates, codes and the platform's words as they were reported, and no body:\n\
+                      no address, no e-mail (unless somebody uses one as an id), no key. --json shows the reported fields too.\n\
+                      Example: usher trace order-1001"
+    )]
+    Trace(Trace),
     /// Print the tag to paste
     #[command(after_help = "Example: usher snippet --site shop")]
     Snippet(Snippet),
@@ -149,6 +162,117 @@ pub(crate) struct AddCode {
     /// How many conversions it may be credited for
     #[arg(long, value_name = "N")]
     pub(crate) max_uses: Option<u64>,
+}
+
+/// `usher outbox`
+#[derive(Args, Debug)]
+pub(crate) struct Outbox {
+    /// Only this site; else all of them
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) site: Option<String>,
+    /// JSON, one line each
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do with it.
+    #[command(subcommand)]
+    pub(crate) action: OutboxAction,
+}
+
+/// What to do with the outbox.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OutboxAction {
+    /// What needs somebody (dead), then what waits, the oldest first
+    #[command(
+        after_help = "dead: it failed for good. waiting: it is sent when its time comes, or when what it needs is there.\n\
+                      orphan: a refund of a payment that nobody has reported. closed: there was nothing to send, or somebody\n\
+                      discarded it. `usher outbox show ID` says more of each.\n\
+                      Example: usher outbox list --state dead --json"
+    )]
+    List {
+        /// Only what stands so
+        #[arg(long, value_name = "STATE")]
+        state: Option<Standing>,
+        /// At most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// One of them whole: what is sent, every attempt, the platform's words, and what to do
+    #[command(
+        after_help = "It shows the body that is sent as it was reported, with whatever it holds of a customer.\n\
+                            Example: usher outbox show conv_01kaqbg8f5yz1q4s8w2t6r9x3e"
+    )]
+    Show {
+        /// Its id as `list` shows it; another id of it will do when it is the only one
+        id: String,
+    },
+    /// Send again what failed for good, with as many attempts as a new one
+    #[command(after_help = "What was taken before is not taken twice: everything keeps its key.\n\
+                      Example: usher outbox retry conv_01kaqbg8f5yz1q4s8w2t6r9x3e\n\
+                      Example: usher outbox retry --all --site shop")]
+    Retry {
+        /// Its id as `list` shows it; another id of it will do when it is the only one
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// Everything that failed for good
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+    /// Never send it: close what is dead, waits, or lost its payment; the refunds of a sale are closed with it
+    #[command(
+        after_help = "It stays written down, with the reason, until it is past its retention; `trace` shows it.\n\
+                            Example: usher outbox discard conv_01kaqbg8f5yz1q4s8w2t6r9x3e --reason \"a test order\""
+    )]
+    Discard {
+        /// Its id as `list` shows it; another id of it will do when it is the only one
+        id: String,
+        /// Why, for whoever asks later
+        #[arg(long, value_name = "TEXT", default_value = "discarded by an operator")]
+        reason: String,
+    },
+}
+
+/// How a delivery stands, in an operator's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Standing {
+    /// It failed for good and is kept for a person to decide
+    Dead,
+    /// It is sent when its time comes, or when what it needs is there
+    Waiting,
+    /// A refund of a payment that nobody has reported
+    Orphan,
+    /// There was nothing to send, or somebody discarded it
+    Closed,
+    /// The platform has it
+    Delivered,
+    /// All of these
+    All,
+}
+
+impl Standing {
+    /// The ledger's states that it means.
+    pub(crate) const fn states(self) -> &'static [State] {
+        match self {
+            Self::Dead => &[State::Dead],
+            Self::Waiting => &[State::Due, State::Blocked],
+            Self::Orphan => &[State::Orphan],
+            Self::Closed => &[State::Closed],
+            Self::Delivered => &[State::Delivered],
+            Self::All => &State::ALL,
+        }
+    }
+}
+
+/// `usher trace`
+#[derive(Args, Debug)]
+pub(crate) struct Trace {
+    /// Any id that it goes by
+    pub(crate) id: String,
+    /// Only this site; else all of them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) site: Option<String>,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `usher snippet`

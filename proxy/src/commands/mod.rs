@@ -2,8 +2,15 @@
 
 mod check;
 mod codes;
+mod columns;
+mod outbox;
+mod progress;
+mod record;
 mod snippet;
+mod trace;
+mod view;
 mod webhook;
+mod words;
 
 use crate::{
     cli::{Cli, Command, Demo, Webhook},
@@ -18,7 +25,8 @@ use std::{
     process::ExitCode,
     sync::Arc,
 };
-use usher_model::Site;
+use usher_model::{Site, SiteName};
+use usher_store::{Role, Store};
 
 /// Where the configuration is looked for when it is not named.
 const PLACES: [&str; 2] = ["usher.toml", "/etc/usher/usher.toml"];
@@ -42,10 +50,16 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Check => runtime()?.block_on(check::run(&locate(given)?, &ProcessEnv, &mut out))?,
         Command::Codes(options) => {
-            let path = locate(given)?;
-            let config =
-                config::load_for_store(&path, &ProcessEnv).map_err(|findings| refused(&path, &findings))?;
+            let config = load_for_store(&locate(given)?)?;
             runtime()?.block_on(codes::run(&config, options, &SystemClock, &mut out))?
+        }
+        Command::Outbox(options) => {
+            let config = load_for_store(&locate(given)?)?;
+            runtime()?.block_on(outbox::run(&config, options, &SystemClock, &mut out))?
+        }
+        Command::Trace(options) => {
+            let config = load_for_store(&locate(given)?)?;
+            runtime()?.block_on(trace::run(&config, &options, &SystemClock, &mut out))?
         }
         Command::Webhook(Webhook::Explain { files }) => webhook::explain(&files, &mut out)?,
         Command::Snippet(options) => snippet::run(&load(&locate(given)?)?, &options, &mut out)?,
@@ -97,6 +111,31 @@ fn load(path: &Path) -> anyhow::Result<Config> {
     config::load(path, &ProcessEnv).map_err(|findings| refused(path, &findings))
 }
 
+/// A configuration for a command that needs the store and no secret but its address.
+fn load_for_store(path: &Path) -> anyhow::Result<Config> {
+    config::load_for_store(path, &ProcessEnv).map_err(|findings| refused(path, &findings))
+}
+
+/// The store, for a command beside the service.
+async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let sites: Vec<SiteName> = config.sites.iter().map(|site| site.name.clone()).collect();
+    let store = usher_store::open(config.store_url.expose(), &sites, Role::Tool).await;
+    store.with_context(|| format!("cannot open the store {}", config.store_url))
+}
+
+/// The same for a command that only looks after what is in it: an empty one would tell that nothing is there.
+async fn open_filled(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    if let Some(file) = config.store_url.file()
+        && !file.exists()
+    {
+        bail!(
+            "the store {} is not there; `usher serve` makes it. A relative path begins at the folder that a command runs in",
+            config.store_url
+        );
+    }
+    open(config).await
+}
+
 /// What can be lost is said once, when the service begins. Whether the store answers is said by the one who waits for it.
 async fn warn_of_store(store: &config::StoreUrl) {
     for weak in usher_store::weaknesses(store.expose()).await.unwrap_or_default() {
@@ -107,6 +146,14 @@ async fn warn_of_store(store: &config::StoreUrl) {
 fn refused(path: &Path, findings: &[config::Finding]) -> anyhow::Error {
     findings.iter().filter(|finding| finding.is_error()).for_each(|finding| complain(&finding.to_string()));
     anyhow!("{} cannot be used: {}", path.display(), check::count(findings))
+}
+
+/// The site that was named, or all of them.
+fn chosen(config: &Config, named: Option<&str>) -> anyhow::Result<Vec<SiteName>> {
+    match named {
+        Some(_) => Ok(vec![choose(&config.sites, named)?.name.clone()]),
+        None => Ok(config.sites.iter().map(|site| site.name.clone()).collect()),
+    }
 }
 
 /// The site that was named, or the only one.

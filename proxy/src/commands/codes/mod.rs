@@ -8,11 +8,11 @@ use crate::{
     cli::{AddCode, Codes, CodesAction},
     config::Config,
 };
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 use std::{io::Write, process::ExitCode};
 use usher_model::{AffiliateCode, Clock, Code, PromoCode, SiteName};
-use usher_store::{Role, Store};
+use usher_store::Store;
 
 /// Opens the store and does it.
 pub(super) async fn run(
@@ -22,11 +22,7 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let site = &super::choose(&config.sites, options.site.as_deref())?.name;
-    let sites: Vec<SiteName> = config.sites.iter().map(|site| site.name.clone()).collect();
-    let open = async || {
-        let store = usher_store::open(config.store_url.expose(), &sites, Role::Tool).await;
-        store.with_context(|| format!("cannot open the store {}", config.store_url))
-    };
+    let open = async || super::open(config).await;
     match options.action {
         CodesAction::List => {
             table::list(&sorted(&*open().await?, site).await?, clock.now(), options.json, out)?;

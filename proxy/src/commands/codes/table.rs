@@ -1,6 +1,7 @@
 //! Codes for people, in columns, and for programs, one JSON object a line.
 
 use super::discount;
+use crate::commands::columns::Columns;
 use serde::Serialize;
 use std::io::{self, Write};
 use usher_model::{Code, PromoCode, UnixMs};
@@ -38,18 +39,8 @@ pub(super) fn list(
 fn table(codes: &[(PromoCode, Code)], now: UnixMs, out: &mut dyn Write) -> io::Result<()> {
     let mut rows = vec![TITLES.map(str::to_owned)];
     rows.extend(codes.iter().map(|(code, says)| row(code, says, now)));
-    let mut widths = [0; TITLES.len()];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    for row in &rows {
-        let padded: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(out, "{}", padded.join("  ").trim_end())?;
-    }
-    Ok(())
+    let columns = Columns::fit(&rows);
+    rows.iter().try_for_each(|row| columns.write(row, out))
 }
 
 fn row(code: &PromoCode, says: &Code, now: UnixMs) -> [String; TITLES.len()] {

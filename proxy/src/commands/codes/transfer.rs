@@ -1,13 +1,16 @@
 //! Codes as CSV (RFC 4180), to and from spreadsheets.
 
 use super::{check_span, discount};
-use crate::{cli::moment, commands::complain};
+use crate::{
+    cli::moment,
+    commands::{complain, progress::Progress},
+};
 use anyhow::{Context, anyhow, bail};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, IsTerminal, Read, Write},
+    io::{self, Read, Write},
     path::Path,
 };
 use usher_model::{AffiliateCode, Code, PromoCode, SiteName, UnixMs};
@@ -52,7 +55,7 @@ pub(super) async fn write(
     codes: Vec<(PromoCode, Code)>,
 ) -> anyhow::Result<()> {
     let total = codes.len();
-    let watched = total > WRITTEN_AT_ONCE && io::stderr().is_terminal();
+    let progress = (total > WRITTEN_AT_ONCE).then(|| Progress::new(Some(total as u64), "codes written"));
     let mut written = 0;
     let mut rest = codes.into_iter().peekable();
     while rest.peek().is_some() {
@@ -63,13 +66,9 @@ pub(super) async fn write(
             .await
             .with_context(|| format!("{written} of {total} codes were written; import the file again"))?;
         written += count;
-        if watched {
-            // The person may have closed the terminal: the import goes on.
-            let _ = write!(io::stderr(), "\r{written} of {total} codes written");
+        if let Some(progress) = &progress {
+            progress.at(written as u64);
         }
-    }
-    if watched {
-        complain("");
     }
     Ok(())
 }
