@@ -144,6 +144,11 @@ pub const CLICKS_KEPT_MS: i64 = 440 * 24 * 60 * 60 * 1000;
 /// How often what is past its retention is removed.
 pub const UPKEEP_MS: u64 = 60 * 60 * 1000;
 
+// --- what a person looks at
+
+/// Records read at once when a person lists them or sends them again.
+pub const RECORDS_LISTED: usize = 200;
+
 // --- files that a person names
 
 /// A recorded webhook: its body as JSON text takes more than the body itself.
