@@ -1,8 +1,9 @@
-//! Who may call the server-to-server API: a bearer key (RFC 6750 section 2.1), and where the site asks for it a signature
-//! as the platform's SDK makes it (`X-Affonso-Timestamp`, `X-Affonso-Signature`,
-//! <https://github.com/affonso-io/affonso-node>, `src/http.ts`).
+//! Who may call the server-to-server API: a bearer key (RFC 6750 section 2.1), for Segment's libraries also the user name of
+//! HTTP Basic (RFC 7617), and where the site asks for it a signature as the platform's SDK makes it (`X-Affonso-Timestamp`,
+//! `X-Affonso-Signature`, <https://github.com/affonso-io/affonso-node>, `src/http.ts`).
 
 use crate::fault::Fault;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use sha2::{Digest, Sha256};
@@ -32,21 +33,31 @@ impl Keys {
         }
     }
 
-    /// Checks the bearer key. All keys are compared, by their hashes, in a time that says nothing of any of them.
+    /// Checks the bearer key.
     pub(crate) fn check_bearer(&self, headers: &HeaderMap) -> Result<(), Fault> {
+        self.check(bearer(headers))
+    }
+
+    /// The same, or HTTP Basic with the key as user name and no password: all that Segment's libraries can send
+    /// (<https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/#authentication>).
+    pub(crate) fn check_bearer_or_basic(&self, headers: &HeaderMap) -> Result<(), Fault> {
+        match basic(headers) {
+            Some(name) => self.check(Some(&name)),
+            None => self.check_bearer(headers),
+        }
+    }
+
+    /// All keys are compared, by their hashes, in a time that says nothing of any of them.
+    fn check(&self, token: Option<&[u8]>) -> Result<(), Fault> {
         if self.hashes.is_empty() {
             return Err(Fault::Unauthorized(
                 "the site has no api_keys, so nobody may call its server-to-server API",
             ));
         }
-        let token = bearer(headers).ok_or(Fault::Unauthorized("there is no bearer key"))?;
+        let token = token.ok_or(Fault::Unauthorized("there is no bearer key"))?;
         let hash: [u8; 32] = Sha256::digest(token).into();
         let found = self.hashes.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&hash));
-        if bool::from(found) {
-            Ok(())
-        } else {
-            Err(Fault::Unauthorized("the bearer key is not one of the site's"))
-        }
+        if bool::from(found) { Ok(()) } else { Err(Fault::Unauthorized("the key is not one of the site's")) }
     }
 
     /// Checks the signature over the body as it came. A site without signing secrets asks for none.
@@ -72,10 +83,20 @@ impl Keys {
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = only(headers, &AUTHORIZATION)?;
-    let (scheme, token) = value.split_at_checked(7)?;
-    let token = token.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
+    credentials(headers, b"bearer ")
+}
+
+/// The user name of `name:`; with a password it is no key of ours.
+fn basic(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let mut name = BASE64_STANDARD.decode(credentials(headers, b"basic ")?).ok()?;
+    (name.pop()? == b':' && !name.is_empty() && !name.contains(&b':')).then_some(name)
+}
+
+/// What follows the scheme.
+fn credentials<'h>(headers: &'h HeaderMap, scheme: &[u8]) -> Option<&'h [u8]> {
+    let (named, rest) = only(headers, &AUTHORIZATION)?.split_at_checked(scheme.len())?;
+    let rest = rest.trim_ascii();
+    (named.eq_ignore_ascii_case(scheme) && !rest.is_empty()).then_some(rest)
 }
 
 /// The value of a field that came exactly once.
@@ -154,6 +175,26 @@ mod tests {
         let empty = Keys::new(&[Secret::new("")], &[]);
         assert!(empty.check_bearer(&with(&[(&AUTHORIZATION, "Bearer ")])).is_err());
         assert!(Keys::new(&[], &[]).check_bearer(&with(&[(&AUTHORIZATION, "Bearer x")])).is_err());
+    }
+
+    #[test]
+    fn a_key_may_come_as_a_user_name_without_a_password_where_that_is_taken() {
+        let basic = |text: &str| format!("Basic {}", BASE64_STANDARD.encode(text));
+        for value in [&basic("key-one:"), &basic("key-two:").replace('B', "b"), "Bearer key-one"] {
+            assert!(keys().check_bearer_or_basic(&with(&[(&AUTHORIZATION, value)])).is_ok(), "{value}");
+        }
+        for value in ["key-one", ":key-one", "key-one:x", "key-one::", ":", "", "key-on:", "key-one:key-one"]
+        {
+            let value = basic(value);
+            assert!(keys().check_bearer_or_basic(&with(&[(&AUTHORIZATION, &value)])).is_err(), "{value}");
+        }
+        for value in ["Basic", "Basic ", "Basic key-one:", "Basic ====", "Basic a2V5LW9uZTo=, x", "Bearer x"]
+        {
+            assert!(keys().check_bearer_or_basic(&with(&[(&AUTHORIZATION, value)])).is_err(), "{value}");
+        }
+        let plain = with(&[(&AUTHORIZATION, &basic("key-one:"))]);
+        assert!(keys().check_bearer(&plain).is_err(), "nowhere else");
+        assert!(Keys::new(&[], &[]).check_bearer_or_basic(&plain).is_err());
     }
 
     fn signed(timestamp: &str, signature: &str, body: &[u8], now_s: i64) -> bool {

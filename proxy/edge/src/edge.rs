@@ -33,9 +33,6 @@ pub struct Edge {
     pub(crate) tasks: TaskTracker,
 }
 
-/// The methods that anything here takes.
-const METHODS: [Method; 4] = [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS];
-
 impl Edge {
     /// Prepares everything that can be prepared. Compresses the files, so it takes some milliseconds.
     #[must_use]
@@ -76,8 +73,9 @@ impl Edge {
         head: &'r Parts,
         trail: &mut Trail<'_>,
     ) -> Result<(Cow<'r, str>, Place<'r, 'r>), Fault> {
-        if !METHODS.contains(&head.method) {
-            return Err(Fault::Method("GET, HEAD, POST, OPTIONS"));
+        // Its target is an address, not a path.
+        if head.method == Method::CONNECT {
+            return Err(Fault::Method(routes::METHODS));
         }
         let host = host::of(head).ok_or(Fault::Host)?;
         let place = table.place(&host, head.uri.path())?;

@@ -94,12 +94,13 @@ impl Meters {
         meter.requests[class].get_or_init(|| self.counter(route, CLASSES[class])).inc();
         meter.seconds.get_or_init(|| self.histogram(route)).observe(took.as_secs_f64());
 
+        let told = route.writes();
         let (site, route, us) =
             (self.site.as_str(), route.word(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         let code = status.map_or(499, |status| status.as_u16());
         if code >= 500 {
             tracing::warn!(site, route, status = code, us, "request");
-        } else if matches!(route, "conversions" | "signups") {
+        } else if told {
             tracing::info!(site, route, status = code, us, "request");
         } else {
             tracing::debug!(site, route, status = code, us, "request");

@@ -170,6 +170,13 @@ mod tests {
         assert_eq!(many.status(), 429);
         assert_eq!(many.headers()[RETRY_AFTER], "2");
         assert!(body(many).contains(r#""code":"RATE_LIMIT_EXCEEDED""#));
+        let cause = usher_store::StoreError::Full("the disk of /var".to_owned());
+        let unavailable = rescue(&Refusal::Unavailable(cause).into());
+        assert_eq!(
+            (unavailable.status(), &unavailable.headers()[RETRY_AFTER]),
+            (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(1))
+        );
+        assert!(!body(unavailable).contains("/var"));
         let conflict = rescue(&Refusal::Conflict { message: String::new() }.into());
         assert_eq!(conflict.status(), 409);
     }

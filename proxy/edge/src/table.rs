@@ -45,7 +45,7 @@ pub(crate) struct Face {
 pub(crate) struct Place<'t, 'p> {
     pub(crate) face: &'t Arc<Face>,
     pub(crate) route: Route,
-    /// What the path holds beyond the route's own name: the promo code.
+    /// What the path holds beyond the route's own name, as it came: the promo code, the conversion's id.
     pub(crate) argument: &'p str,
 }
 

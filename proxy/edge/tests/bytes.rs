@@ -35,6 +35,10 @@ fn requests(byte: u8) -> Vec<Vec<u8>> {
     let get = |line: [&[u8]; 3]| {
         [&line.concat()[..], b" HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n"].concat()
     };
+    let refund = |id: &[u8], field: &[u8]| {
+        let head = b"/refund HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\nAuthorization: Bearer shop-key\r\n";
+        [b"POST /r/v1/conversions/injected", id, head, field, b"Content-Length: 2\r\n\r\n{}"].concat()
+    };
     let one = &[byte][..];
     let escaped = format!("%{byte:02x}");
     vec![
@@ -48,6 +52,9 @@ fn requests(byte: u8) -> Vec<Vec<u8>> {
         track(&[b"X-Forwarded-For: 203.0.113.", one, b"7\r\n"].concat(), b""),
         track(&[b"Origin: https://shop.example", one, b"\r\n"].concat(), b""),
         track(&[b"Cookie: affonso_referral=injected", one, b"cid\r\n"].concat(), b""),
+        refund(one, b""),
+        refund(escaped.as_bytes(), b""),
+        refund(b"", &[b"Idempotency-Key: injected", one, b"\r\n"].concat()),
         track(&[b"Cookie: affonso_referral=injected", escaped.as_bytes(), b"cid\r\n"].concat(), b""),
     ]
 }

@@ -83,7 +83,7 @@ async fn only_known_hosts_and_paths_are_answered() {
         "/r/",
         "/r",
         "/r/x",
-        "/r/v1/clicks",
+        "/r/v1/click",
         "/r//track",
         "/r/track/",
         "/r/%74rack",
@@ -114,9 +114,11 @@ async fn other_methods_are_refused_and_the_answer_names_the_right_ones() {
         ("POST", "/r/codes/x", "GET, HEAD, OPTIONS"),
         ("GET", "/r/v1/conversions", "POST"),
         ("OPTIONS", "/r/v1/conversions", "POST"),
-        ("DELETE", "/r/track", "GET, HEAD, POST, OPTIONS"),
-        ("TRACE", "/r/track", "GET, HEAD, POST, OPTIONS"),
-        ("BREW", "/r/track", "GET, HEAD, POST, OPTIONS"),
+        ("DELETE", "/r/track", "POST, OPTIONS"),
+        ("TRACE", "/r/track", "POST, OPTIONS"),
+        ("BREW", "/r/v1/events", "POST"),
+        ("PUT", "/r/unknown", "GET, HEAD, POST, OPTIONS"),
+        ("DELETE", "/elsewhere", "GET, HEAD, POST, OPTIONS"),
         ("CONNECT", "shop.example:80", "GET, HEAD, POST, OPTIONS"),
     ] {
         let reply = world.ask(method, path).send().await;

@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{Arc, Mutex},
 };
-use support::World;
+use support::{Ask, World};
 use tracing_subscriber::fmt::MakeWriter;
 
 const CANARY: &str = "canary7";
@@ -31,6 +31,10 @@ impl<'w> MakeWriter<'w> for Page {
     fn make_writer(&'w self) -> Self {
         self.clone()
     }
+}
+
+fn server(world: &World, path: &str) -> Ask {
+    world.ask("POST", path).header("Authorization", "Bearer shop-key")
 }
 
 #[tokio::test]
@@ -58,6 +62,18 @@ async fn canaries_do_not_sing() {
             .header("Authorization", &format!("Bearer {CANARY}"))
             .body("{}"),
         world.sale(CANARY),
+        server(&world, &format!("/r/v1/conversions/{CANARY}/refund"))
+            .header("Idempotency-Key", CANARY)
+            .body("{}"),
+        server(&world, &format!("/r/v1/conversions/{CANARY}!/refund")).body("{}"),
+        server(&world, "/r/v1/events")
+            .body(&format!(r#"{{"event_name":"{CANARY}","referral_id":"{CANARY}"}}"#)),
+        server(&world, "/r/v1/clicks").body(&format!(r#"{{"programId":"prog","trackingId":"{CANARY}"}}"#)),
+        server(&world, "/r/v1/signups")
+            .body(&format!(r#"{{"click_id":"{CANARY}","email":"{CANARY}@b.example"}}"#)),
+        server(&world, "/r/v1/sources/segment/events")
+            .body(&format!(r#"{{"batch":[{{"type":"track","event":"{CANARY}"}}],"writeKey":"{CANARY}"}}"#)),
+        world.ask("POST", "/r/bind").body(&format!(r#"{{"order_id":"{CANARY}"}}"#)),
         world.sale("e2").header("X-Canary", CANARY),
         world.ask("POST", "/r/track").body(&format!("{{{CANARY}")),
         world.ask(CANARY, "/r/track"),

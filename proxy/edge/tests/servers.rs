@@ -2,8 +2,6 @@
 
 mod support;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use std::time::Duration;
 use support::{NOW_S, Reply, World, sale};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,13 +34,10 @@ async fn a_site_with_signing_secrets_takes_only_signed_sales() {
     let world =
         World::with(|site| site.signing_secrets = vec![Secret::new("old"), Secret::new("whsec_new")]).await;
     let signed = |secret: &str, timestamp: i64, body: &str| {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
-        mac.update(format!("{timestamp}.{body}").as_bytes());
-        let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         world
             .sale("e1")
             .header("X-Affonso-Timestamp", &timestamp.to_string())
-            .header("X-Affonso-Signature", &hex)
+            .header("X-Affonso-Signature", &support::signature(secret, timestamp, body))
             .send()
     };
     assert_eq!(world.sale("e1").send().await.status, 401);

@@ -1,8 +1,15 @@
 //! The routes below a site's prefix. One file a route; those that only hand out a file are in [`files`].
 
+mod bind;
+mod clicks;
 mod codes;
 mod conversions;
+mod events;
 mod files;
+mod leads;
+mod refunds;
+mod segment;
+mod server;
 mod signups;
 mod track;
 
@@ -36,8 +43,20 @@ pub(crate) enum Route {
     Signups,
     /// A promo code.
     Codes,
+    /// An order that a page ties to its visitor's click.
+    Bind,
+    /// A click, from a server.
+    Clicks,
+    /// A lead, from a server.
+    Leads,
     /// A sale, from a server.
     Conversions,
+    /// Money that goes back, from a server.
+    Refunds,
+    /// An event, from a server.
+    Events,
+    /// What Segment passes on.
+    Segment,
     /// Anything else below the prefix.
     Unknown,
     /// Anything else.
@@ -58,7 +77,13 @@ impl Route {
             Self::Track => "track",
             Self::Signups => "signups",
             Self::Codes => "codes",
+            Self::Bind => "bind",
+            Self::Clicks => "clicks",
+            Self::Leads => "leads",
             Self::Conversions => "conversions",
+            Self::Refunds => "refunds",
+            Self::Events => "events",
+            Self::Segment => "segment",
             Self::Unknown => "unknown",
             Self::Outside => "outside",
         }
@@ -66,7 +91,20 @@ impl Route {
 
     /// Whether browsers call it, from pages that may have another origin.
     pub(crate) const fn is_for_browsers(self) -> bool {
-        !matches!(self, Self::Conversions | Self::Unknown | Self::Outside)
+        !self.is_for_servers() && !matches!(self, Self::Unknown | Self::Outside)
+    }
+
+    /// Whether only the site's own servers call it.
+    const fn is_for_servers(self) -> bool {
+        matches!(
+            self,
+            Self::Clicks | Self::Leads | Self::Conversions | Self::Refunds | Self::Events | Self::Segment
+        )
+    }
+
+    /// Whether it writes down what an operator will want to find in the log.
+    pub(crate) const fn writes(self) -> bool {
+        self.is_for_servers() || matches!(self, Self::Signups | Self::Bind)
     }
 
     /// The methods that it takes, as they stand in `Allow`.
@@ -75,9 +113,11 @@ impl Route {
             Self::Script | Self::SuffixList | Self::Parser | Self::Worker | Self::Codes => {
                 "GET, HEAD, OPTIONS"
             }
-            Self::Track | Self::Signups => "POST, OPTIONS",
-            Self::Conversions => "POST",
-            Self::Unknown | Self::Outside => "",
+            Self::Track | Self::Signups | Self::Bind => "POST, OPTIONS",
+            Self::Clicks | Self::Leads | Self::Conversions | Self::Refunds | Self::Events | Self::Segment => {
+                "POST"
+            }
+            Self::Unknown | Self::Outside => METHODS,
         }
     }
 }
@@ -89,15 +129,29 @@ pub(crate) fn find<'p>(names: &Names, below: &'p str) -> (Route, &'p str) {
         "psl.min.js" | "js/psl.min.js" => Route::SuffixList,
         "track" | "v1/track" => Route::Track,
         "signups" | "js/signups" => Route::Signups,
+        "bind" => Route::Bind,
+        "v1/clicks" => Route::Clicks,
+        "v1/signups" => Route::Leads,
         "v1/conversions" => Route::Conversions,
+        "v1/events" => Route::Events,
+        "v1/sources/segment/events" => Route::Segment,
         snippet::WASM_NAME => Route::Parser,
         snippet::WORKER_NAME => Route::Worker,
         _ if below == names.script => Route::Script,
         _ if below == names.track => Route::Track,
         _ if below == names.signups => Route::Signups,
-        _ => return find_code(names, below),
+        _ if below == names.bind => Route::Bind,
+        _ => return find_with_argument(names, below),
     };
     (route, "")
+}
+
+fn find_with_argument<'p>(names: &Names, below: &'p str) -> (Route, &'p str) {
+    match below.strip_prefix("v1/conversions/").and_then(|rest| rest.strip_suffix("/refund")) {
+        Some(id) if refunds::is_id(id) => (Route::Refunds, id),
+        Some(_) => (Route::Unknown, ""),
+        None => find_code(names, below),
+    }
 }
 
 fn find_code<'p>(names: &Names, below: &'p str) -> (Route, &'p str) {
@@ -111,6 +165,9 @@ fn find_code<'p>(names: &Names, below: &'p str) -> (Route, &'p str) {
     }
 }
 
+/// The methods that anything here takes, as they stand in `Allow`.
+pub(crate) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+
 /// Phase `act`: does what the request asks.
 pub(crate) async fn act(
     call: &Call<'_>,
@@ -119,14 +176,14 @@ pub(crate) async fn act(
     argument: &str,
     body: Incoming,
 ) -> Result<Outcome, Fault> {
+    let methods = route.methods();
+    if !methods.split(", ").any(|method| method == call.head.method.as_str()) {
+        return Err(Fault::Method(methods));
+    }
     match route {
         Route::Outside => return Err(Fault::Outside),
         Route::Unknown => return Err(Fault::NotFound),
         _ => {}
-    }
-    let methods = route.methods();
-    if !methods.split(", ").any(|method| method == call.head.method.as_str()) {
-        return Err(Fault::Method(methods));
     }
     if call.head.method == Method::OPTIONS {
         return Ok(preflight(call, methods).into());
@@ -138,7 +195,13 @@ pub(crate) async fn act(
         Route::Track => track::act(call, body).await,
         Route::Signups => signups::act(call, body).await,
         Route::Codes => codes::act(call, argument).await,
+        Route::Bind => bind::act(call, body).await,
+        Route::Clicks => clicks::act(call, body).await,
+        Route::Leads => leads::act(call, body).await,
         Route::Conversions => conversions::act(call, body).await,
+        Route::Refunds => refunds::act(call, argument, body).await,
+        Route::Events => events::act(call, body).await,
+        Route::Segment => segment::act(call, body).await,
         Route::Unknown | Route::Outside => Err(Fault::NotFound),
     }
 }
@@ -183,12 +246,21 @@ mod tests {
             ("signups", Route::Signups),
             ("js/signups", Route::Signups),
             (names.signups.as_str(), Route::Signups),
+            ("bind", Route::Bind),
+            (names.bind.as_str(), Route::Bind),
+            ("v1/clicks", Route::Clicks),
+            ("v1/signups", Route::Leads),
             ("v1/conversions", Route::Conversions),
+            ("v1/events", Route::Events),
+            ("v1/sources/segment/events", Route::Segment),
         ] {
             assert_eq!(find(&names, path), (route, ""), "{path}");
         }
         assert_eq!(find(&names, "codes/SAVE%2010"), (Route::Codes, "SAVE%2010"));
         assert_eq!(find(&names, &format!("{}/x", names.codes)), (Route::Codes, "x"));
+        for id in ["com_1", "conv_01jx", "a.b~c-d", "%63om%5F1", "refund"] {
+            assert_eq!(find(&names, &format!("v1/conversions/{id}/refund")), (Route::Refunds, id), "{id}");
+        }
     }
 
     #[test]
@@ -207,9 +279,30 @@ mod tests {
             "codes//a",
             "v1",
             "v1/",
-            "v1/clicks",
-            "v1/signups",
+            "v1/clicks/",
+            "v1/click",
+            "clicks",
+            "conversions",
+            "events",
+            "v1/bind",
+            "bind/",
+            "v1/sources/segment",
+            "v1/sources/custom/events",
+            "v1/sources//events",
             "v1/conversions/",
+            "v1/conversions/refund",
+            "v1/conversions//refund",
+            "v1/conversions/com_1",
+            "v1/conversions/com_1/",
+            "v1/conversions/com_1/refund/",
+            "v1/conversions/com_1/Refund",
+            "v1/conversions/com_1/a/refund",
+            "v1/conversions/com%2F1/refund",
+            "v1/conversions/com%201/refund",
+            "v1/conversions/com+1/refund",
+            "v1/conversions/com%/refund",
+            "v1/conversions/%00/refund",
+            "v1/conversions/%C3%A9/refund",
             "v1/codes/x",
             "track?x",
             "TRACK",

@@ -7,7 +7,9 @@ mod platform;
 pub(crate) use client::{Ask, Reply};
 pub(crate) use platform::Scripted;
 
+use hmac::{Hmac, KeyInit, Mac};
 use prometheus_client::registry::Registry;
+use sha2::Sha256;
 use std::{
     net::SocketAddr,
     sync::{
@@ -125,6 +127,13 @@ pub(crate) fn sale(event: &str) -> String {
     format!(
         r#"{{"external_event_id":"{event}","referral_id":"cid-9","sale_amount":49.90,"sale_amount_currency":"EUR"}}"#
     )
+}
+
+/// Lower-case hex of HMAC-SHA256 over `timestamp.body`: the platform's request signature.
+pub(crate) fn signature(secret: &str, timestamp: i64, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+    mac.update(format!("{timestamp}.{body}").as_bytes());
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn site() -> Site {

@@ -1,0 +1,20 @@
+//! `POST bind`: a page ties an order to its visitor's click before the checkout leaves the browser.
+
+use super::page_body;
+use crate::{
+    answer,
+    call::{Call, Outcome},
+    fault::Fault,
+    visitor,
+};
+use http::StatusCode;
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+pub(super) async fn act(call: &Call<'_>, body: Incoming) -> Result<Outcome, Fault> {
+    let body = page_body(call, body).await?;
+    let visitor = visitor::of(call.head, call.address);
+    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    call.detached(async move { core.conversions.bind(&site, &body, &visitor).await }).await??;
+    Ok(answer::empty(StatusCode::NO_CONTENT).into())
+}

@@ -1,0 +1,16 @@
+//! `POST v1/events`: the merchant's server reports what a customer did.
+
+use super::server;
+use crate::{
+    call::{Call, Outcome},
+    fault::Fault,
+};
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+pub(super) async fn act(call: &Call<'_>, body: Incoming) -> Result<Outcome, Fault> {
+    let body = server::signed(call, body).await?;
+    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    let said = call.detached(async move { core.conversions.event(&site, &body).await }).await??;
+    Ok(Outcome::said(said))
+}
