@@ -4,10 +4,12 @@
 //! The order is the same everywhere: verify the raw bytes, parse, translate.
 
 mod common;
+pub mod custom;
 mod explain;
 mod report;
 mod request;
 mod verdict;
+mod webhook;
 
 mod chargebee;
 mod creem;
@@ -33,6 +35,7 @@ pub use request::{Context, Credential, Request, TestMode};
 pub use verdict::{
     Conversion, Extracted, Ignored, Interval, Link, Outcome, Promo, Proof, Refund, Rejection, Verdict,
 };
+pub use webhook::{Kind, Webhook};
 
 /// Every provider, by name: `POST <prefix>/hooks/<name>`.
 #[rustfmt::skip] // one line each

@@ -45,17 +45,13 @@ pub(crate) struct Delivery<'a> {
     pub(crate) event: &'a Json,
 }
 
-/// Checks who sent a request.
-pub(crate) type Verify = fn(&Request<'_>, &Context<'_>) -> Result<Proof, Rejection>;
-/// Says what an authentic delivery means. What it finds on the way it notes down, so that it is known also when it stops.
-pub(crate) type Translate = fn(&Delivery<'_>, &mut Extracted) -> Result<Verdict, Stop>;
-
-/// The way of every provider that sends JSON: verify the raw bytes, parse, translate.
+/// The way of every provider that sends JSON: `verify` the raw bytes, parse, `translate`. What a translation finds on the way
+/// it notes down, so that it is known also when it stops.
 pub(crate) fn judge_json(
     request: &Request<'_>,
     context: &Context<'_>,
-    verify: Verify,
-    translate: Translate,
+    verify: impl FnOnce(&Request<'_>, &Context<'_>) -> Result<Proof, Rejection>,
+    translate: impl FnOnce(&Delivery<'_>, &mut Extracted) -> Result<Verdict, Stop>,
 ) -> Outcome {
     let proof = match verify(request, context) {
         Ok(proof) => proof,
@@ -68,7 +64,11 @@ pub(crate) fn judge_json(
 }
 
 /// The last step alone, for bodies that are not plain JSON.
-pub(crate) fn translated(delivery: &Delivery<'_>, proof: Proof, translate: Translate) -> Outcome {
+pub(crate) fn translated(
+    delivery: &Delivery<'_>,
+    proof: Proof,
+    translate: impl FnOnce(&Delivery<'_>, &mut Extracted) -> Result<Verdict, Stop>,
+) -> Outcome {
     let mut extracted = Extracted::default();
     let verdict = match translate(delivery, &mut extracted) {
         Ok(verdict) => verdict,
