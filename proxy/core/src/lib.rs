@@ -2,6 +2,7 @@
 //! [`conversions`]: a sale is checked, attributed, written down. [`delivery`]: what is written down reaches the platform.
 //! No HTTP types, no sockets; time, chance, store and platform come in as parameters.
 
+pub mod attribution;
 pub mod capture;
 pub mod codes;
 pub mod conversions;
