@@ -60,6 +60,17 @@ pub struct Money {
 const DIGITS_MAX: usize = 20;
 
 impl Money {
+    /// That many major units.
+    ///
+    /// # Errors
+    /// [`MoneyError::NotPositive`] when that is zero or less.
+    pub fn new(amount: Decimal, currency: Currency) -> Result<Self, MoneyError> {
+        if amount <= Decimal::ZERO {
+            return Err(MoneyError::NotPositive);
+        }
+        Ok(Self { amount: amount.normalize(), currency })
+    }
+
     /// Reads an amount as it stands in JSON: a number (`99`, `99.90`, `1e3`), or the same as a string.
     ///
     /// # Errors
@@ -84,8 +95,7 @@ impl Money {
             true => Decimal::from_scientific(text),
             false => Decimal::from_str_exact(text),
         };
-        let amount = amount.map_err(|_| MoneyError::NotDecimal)?.normalize();
-        if amount <= Decimal::ZERO { Err(MoneyError::NotPositive) } else { Ok(Self { amount, currency }) }
+        Self::new(amount.map_err(|_| MoneyError::NotDecimal)?, currency)
     }
 
     /// Major units.

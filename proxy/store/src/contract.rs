@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+#[cfg(doc)]
+use usher_model::limits;
 use usher_model::{
     Acceptance, Bound, Click, ClickId, Code, Delivery, Entry, EntryState, Job, Listing, OrderBinding,
     Payment, PaymentRef, PromoCode, Record, Settlement, SiteName, Source, UnixMs, VisitorKey,
 };
-#[cfg(doc)]
-use usher_model::limits;
 
 /// A store's result.
 pub type Result<T> = std::result::Result<T, StoreError>;

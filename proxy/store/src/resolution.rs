@@ -1,18 +1,21 @@
 //! What a settlement says about the click that was delivered: the same rule for every make of the store.
 
+use rust_decimal::Decimal;
 use usher_model::{Answer, ClickId, Job, Settlement, Upstream};
 
 /// The last word on a delivery, as it is kept.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Verdict<'a> {
-    /// `delivered` or `dead`.
+    /// `delivered`, `dead` or `closed`.
     pub(crate) state: &'static str,
     /// What the platform said.
     pub(crate) answer: Option<&'a Answer>,
     /// What the platform calls it.
     pub(crate) upstream_id: Option<&'a str>,
-    /// Why it failed.
+    /// Why it failed or was closed.
     pub(crate) error: Option<&'a str>,
+    /// What went back.
+    pub(crate) refunded: Option<Decimal>,
 }
 
 const NO_ID: &str = "the platform took the click and gave no usable id for it";
@@ -20,20 +23,21 @@ const NO_ID: &str = "the platform took the click and gave no usable id for it";
 /// What is final about `settlement`; `None` when the delivery is to be tried again.
 pub(crate) fn verdict(job: Job, settlement: &Settlement) -> Option<Verdict<'_>> {
     match settlement {
-        Settlement::Delivered { answer, upstream_id, .. } => {
+        Settlement::Delivered { answer, upstream_id, refunded } => {
             let usable = |id: &&str| job != Job::Click || ClickId::new(*id).is_ok();
             let upstream_id = upstream_id.as_deref().filter(usable);
             let error = (job == Job::Click && upstream_id.is_none()).then_some(NO_ID);
-            Some(Verdict { state: "delivered", answer: Some(answer), upstream_id, error })
+            let answer = Some(answer);
+            Some(Verdict { state: "delivered", answer, upstream_id, error, refunded: *refunded })
         }
-        Settlement::Dead { answer, error } => {
-            Some(Verdict { state: "dead", answer: answer.as_ref(), upstream_id: None, error: Some(error) })
-        }
-        Settlement::Closed { answer, why } => {
-            Some(Verdict { state: "closed", answer: answer.as_ref(), upstream_id: None, error: Some(why) })
-        }
+        Settlement::Dead { answer, error } => Some(unsent("dead", answer.as_ref(), error)),
+        Settlement::Closed { answer, why } => Some(unsent("closed", answer.as_ref(), why)),
         Settlement::Retry { .. } | Settlement::Release { .. } => None,
     }
+}
+
+const fn unsent<'a>(state: &'static str, answer: Option<&'a Answer>, why: &'a str) -> Verdict<'a> {
+    Verdict { state, answer, upstream_id: None, error: Some(why), refunded: None }
 }
 
 /// What became of a click whose delivery was settled with this id or this error.
