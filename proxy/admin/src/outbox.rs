@@ -7,6 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use serde::Serialize;
+use usher_core::delivery;
 use usher_model::limits;
 
 /// The answer of `/readyz`.
@@ -26,6 +27,7 @@ pub(crate) struct Readiness {
 struct Outbox {
     waiting: u64,
     dead: u64,
+    orphans: u64,
     oldest_age_ms: Option<i64>,
 }
 
@@ -46,12 +48,12 @@ impl Readiness {
                 warnings.extend(late(status.waiting, status.oldest_age_ms));
                 if status.dead > 0 {
                     warnings.push(format!(
-                        "{} deliveries failed for good; the log names each (\"cannot be delivered\")",
+                        "{} deliveries failed for good: `usher outbox list --state dead`",
                         status.dead
                     ));
                 }
-                let (waiting, dead, oldest_age_ms) = (status.waiting, status.dead, status.oldest_age_ms);
-                outbox = Some(Outbox { waiting, dead, oldest_age_ms });
+                let delivery::Status { waiting, dead, orphans, oldest_age_ms, .. } = status;
+                outbox = Some(Outbox { waiting, dead, orphans, oldest_age_ms });
             }
             Err(error) => warnings.push(format!("the outbox cannot be looked at: {error}")),
         }
@@ -62,7 +64,10 @@ impl Readiness {
 /// That the platform takes nothing, or too little, when deliveries wait that long.
 fn late(waiting: u64, oldest_age_ms: Option<i64>) -> Option<String> {
     let oldest = oldest_age_ms.filter(|age| *age >= limits::OUTBOX_LATE_MS)?;
-    Some(format!("{waiting} deliveries wait, the oldest for {} s; the log says why", oldest / 1_000))
+    Some(format!(
+        "{waiting} deliveries wait, the oldest for {} s: `usher outbox list` says why",
+        oldest / 1_000
+    ))
 }
 
 /// The outbox in the metrics.
@@ -70,7 +75,8 @@ pub(crate) struct Gauges {
     store_ready: Gauge,
     waiting: Gauge,
     dead: Gauge,
-    oldest_age_ms: Gauge,
+    orphans: Gauge,
+    oldest_age_seconds: Gauge,
     paused: Family<SiteLabel, Gauge>,
 }
 
@@ -85,14 +91,17 @@ impl Gauges {
             store_ready: Gauge::default(),
             waiting: Gauge::default(),
             dead: Gauge::default(),
-            oldest_age_ms: Gauge::default(),
+            orphans: Gauge::default(),
+            oldest_age_seconds: Gauge::default(),
             paused: Family::default(),
         };
         registry.register("usher_store_ready", "1 when the store can write", gauges.store_ready.clone());
         registry.register("usher_outbox_waiting", "Deliveries that wait", gauges.waiting.clone());
         registry.register("usher_outbox_dead", "Deliveries that failed for good", gauges.dead.clone());
-        let oldest = "Age of the oldest delivery that waits, in milliseconds";
-        registry.register("usher_outbox_oldest_age_ms", oldest, gauges.oldest_age_ms.clone());
+        let orphans = "Refunds of payments that nobody has reported";
+        registry.register("usher_outbox_orphans", orphans, gauges.orphans.clone());
+        let oldest = "Age of the oldest delivery that waits, in seconds; 0 when none does";
+        registry.register("usher_outbox_oldest_age_seconds", oldest, gauges.oldest_age_seconds.clone());
         let paused = "1 for a site whose key the platform refuses";
         registry.register("usher_site_paused", paused, gauges.paused.clone());
         gauges
@@ -104,7 +113,8 @@ impl Gauges {
         if let Ok(status) = state.delivery.status().await {
             self.waiting.set(i64::try_from(status.waiting).unwrap_or(i64::MAX));
             self.dead.set(i64::try_from(status.dead).unwrap_or(i64::MAX));
-            self.oldest_age_ms.set(status.oldest_age_ms.unwrap_or(0));
+            self.orphans.set(i64::try_from(status.orphans).unwrap_or(i64::MAX));
+            self.oldest_age_seconds.set(status.oldest_age_ms.unwrap_or(0) / 1_000);
             self.paused.clear();
             for (site, _) in status.paused {
                 self.paused.get_or_create(&SiteLabel { site: site.to_string() }).set(1);
@@ -122,6 +132,6 @@ mod tests {
         assert_eq!(late(0, None), None);
         assert_eq!(late(7, Some(limits::OUTBOX_LATE_MS - 1)), None);
         let told = late(7, Some(limits::OUTBOX_LATE_MS)).expect("late");
-        assert_eq!(told, "7 deliveries wait, the oldest for 60 s; the log says why");
+        assert_eq!(told, "7 deliveries wait, the oldest for 60 s: `usher outbox list` says why");
     }
 }

@@ -165,14 +165,16 @@ async fn the_operator_sees_health_readiness_and_metrics() {
     assert!(health.starts_with("HTTP/1.1 200") && health.ends_with("\r\n\r\nok"), "{health}");
     let ready = ask(&world, "GET", "/readyz", "ops.internal").await;
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
-    let body =
-        r#"{"ready":true,"reasons":[],"warnings":[],"outbox":{"waiting":0,"dead":0,"oldest_age_ms":null}}"#;
+    let body = r#"{"ready":true,"reasons":[],"warnings":[],"outbox":{"waiting":0,"dead":0,"orphans":0,"oldest_age_ms":null}}"#;
     assert!(ready.ends_with(body), "{ready}");
     let metrics = ask(&world, "GET", "/metrics", "localhost").await;
     assert!(
         metrics.contains("usher_store_ready 1\n") && metrics.contains("usher_outbox_waiting 0\n"),
         "{metrics}"
     );
+    for name in ["usher_outbox_dead", "usher_outbox_orphans", "usher_outbox_oldest_age_seconds"] {
+        assert!(metrics.contains(&format!("{name} 0\n")), "no {name} in {metrics}");
+    }
     assert!(metrics.ends_with("# EOF\n"));
 }
 

@@ -39,6 +39,8 @@ pub struct Status {
     pub waiting: u64,
     /// Deliveries that failed for good.
     pub dead: u64,
+    /// Refunds of payments that nobody has reported.
+    pub orphans: u64,
     /// Age of the oldest that waits, in milliseconds.
     pub oldest_age_ms: Option<i64>,
     /// Sites whose key the platform refuses, with its words.
@@ -140,6 +142,7 @@ impl Handle {
         Ok(Status {
             waiting: backlog.waiting,
             dead: backlog.dead,
+            orphans: backlog.orphans,
             oldest_age_ms: backlog.oldest.map(|oldest| now.since(oldest)),
             paused: lock(&self.shared.paces).refused(),
         })
