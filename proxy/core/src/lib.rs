@@ -8,11 +8,13 @@ pub mod codes;
 pub mod conversions;
 pub mod delivery;
 mod error;
+mod signed_click;
 #[cfg(test)]
 mod test_support;
 mod visitor;
 
 pub use error::Refusal;
+pub use signed_click::SignedClick;
 pub use visitor::{Signals, Visitor};
 
 use std::{sync::Arc, time::Duration};

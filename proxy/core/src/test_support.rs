@@ -23,6 +23,7 @@ pub(crate) fn visitor() -> Visitor {
         referer: None,
         origin: None,
         cookie: None,
+        signed: None,
         signals: Signals::default(),
     }
 }

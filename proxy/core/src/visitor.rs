@@ -1,5 +1,6 @@
 //! Who makes a request, as far as a click needs to know.
 
+use crate::SignedClick;
 use std::net::IpAddr;
 use usher_model::ClickId;
 
@@ -16,6 +17,8 @@ pub struct Visitor {
     pub origin: Option<String>,
     /// The click that the visitor's cookie names, when it is well-formed.
     pub cookie: Option<ClickId>,
+    /// The click that the visitor's signed cookie proves.
+    pub signed: Option<SignedClick>,
     /// What the request says about itself.
     pub signals: Signals,
 }

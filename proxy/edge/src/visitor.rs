@@ -22,6 +22,7 @@ pub(crate) fn of(head: &Parts, address: IpAddr) -> Visitor {
         referer: text(&head.headers, &REFERER),
         origin: text(&head.headers, &ORIGIN),
         cookie: cookie::click(&head.headers),
+        signed: None,
         signals: signals(&head.method, &head.headers),
     }
 }

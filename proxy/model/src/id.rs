@@ -119,12 +119,23 @@ impl RecordId {
     pub fn mint(kind: &'static str, now: UnixMs, random: &dyn Random) -> Self {
         Self(format!("{kind}_{}", sortable(now, random)))
     }
+
+    /// What kind of record it is the id of, when it has the form of one that an edge minted.
+    #[must_use]
+    pub fn minted_kind(&self) -> Option<&str> {
+        let (kind, rest) = self.0.split_once('_')?;
+        let first_fits = rest.as_bytes().first().is_some_and(|first| (b'0'..=b'7').contains(first));
+        let is_minted = rest.len() == 26 && first_fits && rest.bytes().all(|byte| ALPHABET.contains(&byte));
+        is_minted.then_some(kind)
+    }
 }
+
+/// The digits of ids, in the order of their values.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// 48 bits of time and 80 of chance in 26 characters that sort as the time does (the layout of ULID,
 /// <https://github.com/ulid/spec>, in lower case).
 fn sortable(now: UnixMs, random: &dyn Random) -> String {
-    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let mut bytes = [0; 16];
     random.fill(&mut bytes[6..]);
     bytes[..6].copy_from_slice(&now.0.max(0).to_be_bytes()[2..]);
@@ -150,6 +161,15 @@ mod tests {
         assert!(early < late && early.is_minted());
         assert_eq!(ClickId::new(early.as_str()), Ok(early));
         assert!(!ClickId::new("cmdhq6ayf0001").expect("an id").is_minted());
+    }
+
+    #[test]
+    fn records_of_an_edge_are_told_from_the_platforms() {
+        let ours = RecordId::mint("conv", UnixMs(1_700_000_000_000), &Sevens);
+        assert_eq!(ours.minted_kind(), Some("conv"));
+        let theirs = |id: &str| RecordId::new(id).expect("an id").minted_kind().is_none();
+        assert!(theirs("conv_1") && theirs("com_cmdhq6ayf0001l9fbcvl9m05z") && theirs("txn"));
+        assert!(theirs("conv_zzzzzzzzzzzzzzzzzzzzzzzzzz"), "no moment has such a first digit");
     }
 
     #[test]

@@ -64,6 +64,11 @@ pub const UPSTREAM_CALLS: usize = 64;
 
 /// How long the same visitor (address and user agent) and affiliate without a cookie is the same click.
 pub const SAME_VISITOR_MS: i64 = 60 * 60 * 1000;
+/// How long a visitor with a cookie who comes through the same affiliate again is the same click. Later it is a new one, and
+/// the attribution window begins anew.
+pub const SAME_CLICK_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long the `Idempotency-Key` of a click that a server reports is remembered.
+pub const CLICK_KEY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Visitors remembered in memory.
 pub const VISITORS_REMEMBERED: usize = 100_000;
 /// Clicks remembered in memory by their id.
@@ -121,6 +126,8 @@ pub const ATTEMPTS_LOGGED: usize = 12;
 pub const ORDERS_PER_CLICK: u32 = 20;
 /// How long before its payment an order may have been bound.
 pub const ORDER_BOUND_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// How long after its payment an order may still be bound: clocks differ.
+pub const ORDER_BOUND_LATE_MS: i64 = 5 * 60 * 1000;
 /// Names of one record: a provider has a handful of ids for a payment.
 pub const RECORD_NAMES: usize = 16;
 /// Names that are looked at to find a payment through links between names.

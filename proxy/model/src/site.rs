@@ -74,6 +74,8 @@ pub struct Site {
     pub api_keys: Vec<Secret>,
     /// When not empty, those calls must be signed with one of these.
     pub signing_secrets: Vec<Secret>,
+    /// Signs clicks that visitors carry, so that they are believed also while the store cannot tell of them.
+    pub click_signing_key: Option<Secret>,
 }
 
 impl Site {
@@ -96,6 +98,7 @@ impl Site {
             honour_gpc: true,
             api_keys: Vec::new(),
             signing_secrets: Vec::new(),
+            click_signing_key: None,
         }
     }
 }

@@ -67,6 +67,7 @@ impl World {
             referer: None,
             origin: None,
             cookie: None,
+            signed: None,
             signals: Signals::default(),
         }
     }
