@@ -106,6 +106,10 @@ pub(super) fn advice(record: &Record) -> Option<String> {
                 "The platform does not take this click, most often since it knows no such affiliate. Mend the affiliate's code \
                  there or in `usher codes`, then {retry}, then retry the sales that died with it; or {discard}."
             ),
+            Dead::Unsold => format!(
+                "The platform does not have the sale under the id it gave it, so it cannot be refunded there. If it should, have it \
+                 mended there, then {retry}; else {discard}."
+            ),
             Dead::Unknown => format!(
                 "The platform knows nobody or nothing of that name. If it should, have it mended there, then {retry}; if no \
                  affiliate brought this, {discard}."
@@ -131,6 +135,7 @@ enum Dead {
     GivenUp,
     Unasked,
     Click,
+    Unsold,
     Unknown,
     Content,
     Other,
@@ -143,6 +148,7 @@ fn dead_of(record: &Record) -> Dead {
         _ if says("given up after") => Dead::GivenUp,
         _ if says("its click") => Dead::Unasked,
         (Job::Click, _) => Dead::Click,
+        (Job::Refund, Some(404)) => Dead::Unsold,
         (_, Some(404)) => Dead::Unknown,
         (_, Some(400..=499)) => Dead::Content,
         _ => Dead::Other,
@@ -160,5 +166,80 @@ fn attempt(attempt: &Attempt) -> String {
     match times {
         0 | 1 => format!("1 attempt at {}: {said}", when(*at)),
         _ => format!("{times} attempts from {} to {}: {said}", when(*at), when(*last)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use usher_model::{Answer, SiteName};
+
+    fn dead(job: Job, status: Option<u16>, error: &str) -> Record {
+        Record {
+            id: "conv_1".to_owned(),
+            site: SiteName::new("shop").expect("a name"),
+            source: None,
+            job,
+            key: None,
+            state: State::Dead,
+            body: String::new(),
+            click: None,
+            needs: None,
+            payment: None,
+            names: Vec::new(),
+            paid: None,
+            refund: None,
+            trace: None,
+            due_at: UnixMs(0),
+            attempts: 0,
+            log: Vec::new(),
+            created_at: UnixMs(0),
+            settled_at: None,
+            answer: status.map(|status| Answer { status, body: String::new() }),
+            upstream_id: None,
+            error: Some(error.to_owned()),
+        }
+    }
+
+    #[test]
+    fn advice_fits_why_it_died() {
+        for (job, status, error, begins) in [
+            (Job::Conversion, Some(503), "given up after 7 days: 503", "The platform could not take it"),
+            (Job::Conversion, Some(422), "the platform refused its click: no", "The platform was not asked"),
+            (Job::Click, Some(404), "404 NOT_FOUND", "The platform does not take this click"),
+            (Job::Refund, Some(404), "404 NOT_FOUND", "The platform does not have the sale"),
+            (Job::Conversion, Some(404), "404 NOT_FOUND", "The platform knows nobody"),
+            (Job::Event, Some(400), "400 VALIDATION_ERROR", "The platform refuses the content"),
+            (Job::Event, None, "a strange end", "When what it complains of is mended"),
+        ] {
+            let advice = advice(&dead(job, status, error)).expect("somebody is needed");
+            assert!(advice.starts_with(begins), "{error}: {advice}");
+            assert!(advice.contains("`usher outbox retry conv_1`") && advice.contains("retry"), "{advice}");
+        }
+        let delivered = Record { state: State::Delivered, ..dead(Job::Click, None, "") };
+        assert_eq!(advice(&delivered), None);
+    }
+
+    #[test]
+    fn how_it_stands_is_a_sentence() {
+        let record = |state, attempts| Record {
+            state,
+            attempts,
+            due_at: UnixMs(90_000),
+            ..dead(Job::Click, None, "no\n")
+        };
+        for (state, attempts, sentence) in [
+            (State::Due, 0, "is to be sent in 90 s"),
+            (State::Due, 1, "failed once and is tried again in 90 s"),
+            (State::Due, 3, "failed 3 times and is tried again in 90 s"),
+            (State::Blocked, 0, "waits for what comes before it"),
+            (State::Orphan, 0, "waits for its payment, which nobody has reported"),
+            (State::Delivered, 0, "has arrived at the platform"),
+            (State::Dead, 0, "failed for good: no"),
+            (State::Closed, 0, "is closed and will not be sent: no"),
+        ] {
+            assert_eq!(standing(&record(state, attempts), UnixMs(0)), sentence);
+        }
+        assert_eq!(standing(&record(State::Due, 0), UnixMs(90_000)), "is to be sent now");
     }
 }

@@ -3,6 +3,8 @@
 mod gather;
 mod json;
 mod story;
+#[cfg(test)]
+mod tests;
 mod why;
 
 use crate::{cli::Trace, config::Config};

@@ -47,7 +47,7 @@ fn of_record(story: &Story, now: UnixMs) -> Vec<String> {
         "The click",
         story.click.as_ref().map(|click| clicked(click, now)).unwrap_or_default(),
     );
-    section(&mut lines, "What was sent", sent(record, now));
+    section(&mut lines, "What was sent", sent(record));
     section(&mut lines, "What went back", went_back(story, now));
     lines
 }
@@ -57,7 +57,7 @@ fn of_click(click: &SeenClick, now: UnixMs) -> Vec<String> {
     lines.extend(clicked(click, now).iter().map(|line| said(line)));
     lines.push(said("No sale or lead is credited to it."));
     if let Some(delivery) = &click.delivery {
-        section(&mut lines, "What was sent", sent(delivery, now));
+        section(&mut lines, "What was sent", sent(delivery));
     }
     lines
 }
@@ -126,7 +126,7 @@ fn clicked(seen: &SeenClick, now: UnixMs) -> Vec<String> {
 }
 
 /// Every attempt, and what came of it.
-fn sent(record: &Record, now: UnixMs) -> Vec<String> {
+fn sent(record: &Record) -> Vec<String> {
     let mut lines = attempts(record);
     let status =
         record.answer.as_ref().map(|answer| format!(", answer {}", answer.status)).unwrap_or_default();
@@ -137,10 +137,7 @@ fn sent(record: &Record, now: UnixMs) -> Vec<String> {
         }
         (State::Dead, Some((at, _))) => lines.push(format!("given up at {}{status}", when(at))),
         (State::Closed, Some((at, _))) => lines.push(format!("closed at {}{status}", when(at))),
-        (State::Due | State::Blocked | State::Orphan, _) => {
-            lines.push(format!("it {}", standing(record, now)))
-        }
-        (State::Delivered | State::Dead | State::Closed, None) => {}
+        (State::Due | State::Blocked | State::Orphan, _) | (_, None) => {}
     }
     lines.extend(record.upstream_id.as_deref().map(|id| format!("the platform calls it {}", plain(id))));
     lines
@@ -160,9 +157,7 @@ fn went_back(story: &Story, now: UnixMs) -> Vec<String> {
         };
         lines.push(format!("{}: {}{error}", refund.id, what(refund)));
         lines.extend(reported(refund, now).iter().map(|line| said(line)));
-        if refund.state == State::Delivered || !refund.log.is_empty() {
-            lines.extend(sent(refund, now).iter().map(|line| said(line)));
-        }
+        lines.extend(sent(refund).iter().map(|line| said(line)));
         lines.extend(advice(refund).map(|advice| said(&advice)));
     }
     lines
