@@ -7,6 +7,11 @@ use usher_model::{State, UnixMs};
 /// An edge tracking proxy and first-party referral capture service.
 #[derive(Debug, Parser)]
 #[command(name = "usher", version, arg_required_else_help = true)]
+#[command(
+    after_help = "To see it work: usher demo. To set it up: write usher.toml, then usher check, usher serve, usher snippet.\n\
+                  When something is missing: usher trace ID, usher outbox list. Each command has its own --help.\n\
+                  Exits with 0 when it is done, 1 when it failed, 2 when the command line is wrong."
+)]
 pub(crate) struct Cli {
     /// The configuration file; else ./usher.toml, then /etc/usher/usher.toml
     #[arg(long, short, global = true, value_name = "FILE")]
@@ -41,7 +46,7 @@ pub(crate) enum Command {
     /// Why an order, click or sale was credited as it was, and what became of it
     #[command(
         after_help = "ID is an order's id, a click's id (the cookie affonso_referral), an event's id (external_event_id), a\n\
-                      payment's id at its provider, our id of a sale, refund or lead, or what the platform calls any of them.\n\
+                      payment's id at its provider, our id of a sale, refund or lead, or what the platform calls a sale.\n\
                       It shows ids, amounts, affiliates, codes and the platform's words as they were reported, and no body:\n\
                       no address, no e-mail (unless somebody uses one as an id), no key. --json shows the reported fields too.\n\
                       Example: usher trace order-1001"
@@ -182,14 +187,10 @@ pub(crate) struct Outbox {
 #[derive(Debug, Subcommand)]
 pub(crate) enum OutboxAction {
     /// What needs somebody (dead), then what waits, the oldest first
-    #[command(
-        after_help = "dead: it failed for good. waiting: it is sent when its time comes, or when what it needs is there.\n\
-                      orphan: a refund of a payment that nobody has reported. closed: there was nothing to send, or somebody\n\
-                      discarded it. `usher outbox show ID` says more of each.\n\
-                      Example: usher outbox list --state dead --json"
-    )]
+    #[command(after_help = "`usher outbox show ID` says more of each, and what to do.\n\
+                      Example: usher outbox list --state dead --json")]
     List {
-        /// Only what stands so
+        /// Only those that stand so; else the dead, then the waiting
         #[arg(long, value_name = "STATE")]
         state: Option<Standing>,
         /// At most so many
@@ -206,6 +207,9 @@ pub(crate) enum OutboxAction {
         id: String,
     },
     /// Send again what failed for good, with as many attempts as a new one
+    #[command(
+        override_usage = "usher outbox retry [OPTIONS] <ID>\n       usher outbox retry [OPTIONS] --all"
+    )]
     #[command(after_help = "What was taken before is not taken twice: everything keeps its key.\n\
                       Example: usher outbox retry conv_01kaqbg8f5yz1q4s8w2t6r9x3e\n\
                       Example: usher outbox retry --all --site shop")]

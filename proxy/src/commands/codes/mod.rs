@@ -25,7 +25,15 @@ pub(super) async fn run(
     let open = async || super::open(config).await;
     match options.action {
         CodesAction::List => {
-            table::list(&sorted(&*open().await?, site).await?, clock.now(), options.json, out)?;
+            let codes = sorted(&*open().await?, site).await?;
+            if codes.is_empty() && !options.json {
+                writeln!(
+                    out,
+                    "Site {site} has no codes; `usher codes add CODE --affiliate NAME` writes one."
+                )?;
+            } else {
+                table::list(&codes, clock.now(), options.json, out)?;
+            }
         }
         CodesAction::Add(written) => {
             let (code, says) = code(&written)?;

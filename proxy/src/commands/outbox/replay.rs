@@ -66,7 +66,7 @@ pub(super) async fn retry_all(
     let mut pages = Pages::new(&**store, site, &[State::Dead]);
     let mut going = 0;
     loop {
-        let page = pages.next().await.with_context(|| so_far(going))?;
+        let page = pages.next().await.map_err(|error| so_far(going, error.into()))?;
         if page.is_empty() {
             break;
         }
@@ -78,7 +78,7 @@ pub(super) async fn retry_all(
         }
         while let Some(done) = calls.join_next().await {
             let retried = done.context("a task ended badly").and_then(|retried| Ok(retried?));
-            going += u64::from(retried.with_context(|| so_far(going))?);
+            going += u64::from(retried.map_err(|error| so_far(going, error))?);
         }
         if let Some(progress) = &progress {
             progress.at(going);
@@ -95,8 +95,12 @@ pub(super) async fn retry_all(
     Ok(())
 }
 
-fn so_far(going: u64) -> String {
-    format!("{going} were set going again before this; run it again for the others")
+/// What was done stays done.
+fn so_far(going: u64, error: anyhow::Error) -> anyhow::Error {
+    match going {
+        0 => error,
+        _ => error.context(format!("{going} were set going again before this; run it again for the others")),
+    }
 }
 
 /// Closes one record for good.
