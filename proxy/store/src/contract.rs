@@ -71,12 +71,13 @@ pub trait Store: Send + Sync + 'static {
     /// one transaction, once per (site, source, job, key). An entry with `paid` is a payment, one with `refund` a refund.
     ///
     /// An entry that needs a click waits for it only while that click is known and pending; in every other case, also
-    /// when nobody knows the click, the deliverer decides. What a refund `needs` is its payment alone.
+    /// when nobody knows the click, the deliverer decides. A refund's own `needs` is not kept: it needs its payment alone.
     ///
-    /// What is due under [`Send::Now`](usher_model::Send::Now) is handed to the caller under a lease, its minted click first. Under [`Send::From`](usher_model::Send::From)
-    /// nothing is: entry and click are due at that moment for whoever claims them. Under [`Send::Never`](usher_model::Send::Never) the entry is
-    /// closed and keeps the reason in `error`; a minted click is due at once for whoever claims it. What was blocked and is
-    /// set free is due at the moment when that happens. A lease leaves `due_at` as it is.
+    /// What is due is handed to the caller under a lease, its minted click first, when the entry says
+    /// [`Now`](usher_model::Send::Now). When it says [`From`](usher_model::Send::From), nothing is: entry and click are
+    /// due at that moment for whoever claims them. When it says [`Never`](usher_model::Send::Never), the entry is closed and
+    /// keeps the reason in `error`; a minted click is due at once for whoever claims it. What was blocked and is set free is
+    /// due at the moment when that happens. A lease leaves `due_at` as it is.
     ///
     /// A refund joins its payment. It is due when the payment is delivered and no other refund of it is due; blocked while
     /// the payment or an earlier refund is not done, also while the payment is dead; closed, with the payment's `error`,
@@ -147,7 +148,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes down what became of a delivery, its log as it stands in `delivery`, and lets go of it. Settling what is
     /// settled already (delivered, dead or closed) changes nothing, but for one thing: what went back (`refunded`) is
-    /// written also for a refund that was closed while it was under way. A click's delivery may be settled by whoever knows
+    /// written also for a refund that was closed or died while it was under way, unless something was written already. A click's delivery may be settled by whoever knows
     /// better, unclaimed, and even before the click is written.
     ///
     /// [`Settlement::Release`] leaves `log`, `error` and attempts as they were.
@@ -182,7 +183,8 @@ pub trait Store: Send + Sync + 'static {
         Err(StoreError::Settings("not yet".to_owned()))
     }
 
-    /// Sends a dead delivery again, with as many attempts as a new one. False when there is no dead one of that id.
+    /// Sends a dead delivery again, with as many attempts as a new one. False when there is no dead one of that id, or when
+    /// it is a refund of which is written that it went back.
     ///
     /// It is due at `now`; or blocked, when it needs a click that is pending, or is a refund and its payment is not
     /// delivered or another refund of it is due. Answer, error and `settled_at` are cleared, the log stays. A click that was

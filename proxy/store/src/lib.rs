@@ -8,6 +8,8 @@ mod sqlite;
 
 pub use contract::{Backlog, PendingClick, Result, Store, StoreError};
 pub use redis::durability::Weakness;
+#[cfg(feature = "rehearsal")]
+pub use sqlite::Rehearsal;
 
 use std::sync::Arc;
 use usher_model::SiteName;
@@ -24,7 +26,8 @@ pub enum Role {
 /// Opens the store that `url` names, and creates it when there is none.
 ///
 /// `sqlite:PATH` is the embedded store (the path is relative to the working directory), `redis://` and `rediss://` the
-/// shared one. A shared store that does not answer yet is no error for the service: it is waited for in the
+/// shared one: one server; `redis+sentinel://HOST,HOST/NAME` the primary that Sentinels know by that name, and
+/// `redis+cluster://HOST,HOST` a cluster (with TLS `rediss+…`). `?wait=N` acknowledges what N replicas have. A shared store that does not answer yet is no error for the service: it is waited for in the
 /// background, and [`Store::ready`] says so.
 ///
 /// # Errors
@@ -33,10 +36,7 @@ pub enum Role {
 pub async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<Arc<dyn Store>> {
     match url.split_once(':') {
         Some(("sqlite", path)) => Ok(Arc::new(sqlite::open(path, role).await?)),
-        Some(("redis" | "rediss", _)) => Ok(Arc::new(redis::open(url, sites, role).await?)),
-        Some((scheme @ ("redis+sentinel" | "redis+cluster"), _)) => Err(StoreError::Settings(format!(
-            "store url: {scheme}:// comes in a later version; sqlite:PATH, redis:// and rediss:// work"
-        ))),
+        Some((scheme, _)) if is_redis(scheme) => Ok(Arc::new(redis::open(url, sites, role).await?)),
         // The URL itself is not repeated: it may hold a password.
         _ => {
             Err(StoreError::Settings("store url: must begin with sqlite:, redis:// or rediss://".to_owned()))
@@ -50,7 +50,12 @@ pub async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<Arc<dyn S
 /// As [`open`].
 pub async fn weaknesses(url: &str) -> Result<Vec<Weakness>> {
     match url.split_once(':') {
-        Some(("redis" | "rediss", _)) => redis::durability::weaknesses(url).await,
+        Some((scheme, _)) if is_redis(scheme) => redis::durability::weaknesses(url).await,
         _ => Ok(Vec::new()),
     }
+}
+
+fn is_redis(scheme: &str) -> bool {
+    let transport = scheme.trim_end_matches("+sentinel").trim_end_matches("+cluster");
+    matches!(transport, "redis" | "rediss")
 }

@@ -22,6 +22,9 @@ const ADD_DELIVERY: &str = "INSERT INTO delivery (id, site, job, body, state, du
     WHERE EXISTS (SELECT 1 FROM click WHERE site = ?2 AND id = ?1 AND upstream = 'pending')
     ON CONFLICT (site, id) DO NOTHING";
 
+pub(super) const SET_FREE: &str = "UPDATE delivery SET state = 'due', due_at = ?3
+    WHERE site = ?1 AND needs = ?2 AND state = 'blocked'";
+
 /// See [`crate::Store::record_clicks`].
 pub(super) fn record(connection: &Connection, clicks: &[(Click, Option<PendingClick>)]) -> Result<()> {
     for (click, pending) in clicks {
@@ -71,7 +74,7 @@ pub(super) fn add_delivery(
 
 fn settled_early(connection: &Connection, click: &Click) -> Result<Option<Upstream>> {
     let mut statement = connection.prepare_cached(
-        "SELECT upstream_id, error FROM delivery WHERE site = ?1 AND id = ?2 AND state IN ('delivered', 'dead')",
+        "SELECT upstream_id, error FROM delivery WHERE site = ?1 AND id = ?2 AND settled_at IS NOT NULL",
     )?;
     let mut rows = statement.query((click.site.as_str(), click.id.as_str()))?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -99,21 +102,39 @@ pub(super) fn newest(
 }
 
 /// Whether the platform has yet to say what it calls this click.
-pub(super) fn is_pending(connection: &Connection, site: &SiteName, id: &ClickId) -> Result<bool> {
+pub(super) fn is_pending(connection: &Connection, site: &SiteName, id: &str) -> Result<bool> {
     let word: Option<String> = connection
         .prepare_cached("SELECT upstream FROM click WHERE site = ?1 AND id = ?2")?
-        .query_row((site.as_str(), id.as_str()), |row| row.get(0))
+        .query_row((site.as_str(), id), |row| row.get(0))
         .optional()?;
     Ok(word.as_deref() == Some("pending"))
 }
 
-/// Writes down what the platform calls a click, once.
-pub(super) fn resolve(connection: &Connection, site: &SiteName, id: &str, upstream: &Upstream) -> Result<()> {
+/// Writes down what the platform calls a click, once, and sets free what waits for that.
+pub(super) fn resolve(
+    connection: &Connection,
+    site: &SiteName,
+    id: &str,
+    upstream: &Upstream,
+    now: UnixMs,
+) -> Result<()> {
     let (word, value) = resolution::upstream_words(upstream);
     connection
         .prepare_cached(
             "UPDATE click SET upstream = ?3, value = ?4 WHERE site = ?1 AND id = ?2 AND upstream = 'pending'",
         )?
         .execute((site.as_str(), id, word, value))?;
+    connection.prepare_cached(SET_FREE)?.execute((site.as_str(), id, now.0))?;
+    Ok(())
+}
+
+/// A click that was refused for that reason is pending again.
+pub(super) fn reopen(connection: &Connection, site: &SiteName, id: &str, error: Option<&str>) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE click SET upstream = 'pending', value = NULL
+             WHERE site = ?1 AND id = ?2 AND upstream = 'refused' AND value = ?3",
+        )?
+        .execute((site.as_str(), id, error))?;
     Ok(())
 }

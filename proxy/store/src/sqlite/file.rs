@@ -17,7 +17,7 @@ use std::{
 /// How long a connection waits for the lock of another process, which holds it for one transaction.
 const BUSY: Duration = Duration::from_millis(2_000);
 /// Statements that a connection keeps prepared; more than there are.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// `synchronous=FULL` in WAL mode syncs the log at every commit; `fullfsync` makes that reach the medium on macOS too.
 /// A checkpoint costs syncs of its own, so they are made seldomer than by default: each 4,000 pages, 16 MB.
@@ -87,12 +87,18 @@ fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
+    settle_in(&connection)?;
+    connection.execute_batch(SETTINGS)?;
+    Ok(connection)
+}
+
+/// Settings that every connection takes, whatever it stands on.
+pub(super) fn settle_in(connection: &Connection) -> Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Else a prepared query that compares a range is parsed and planned again for each new value
     // (https://sqlite.org/queryplanner-ng.html#qpstab); all of ours have one good plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.execute_batch(SETTINGS)?;
-    Ok(connection)
+    Ok(())
 }
 
 /// Keeps other services away from the file until it is dropped or the process ends, however it ends.

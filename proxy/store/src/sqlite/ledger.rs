@@ -3,24 +3,33 @@
 use super::{
     clicks, codes,
     held::Held,
+    lanes::{self, Place},
+    names,
     row::{self, get},
 };
 use crate::{contract::Result, delivery};
-use rusqlite::Connection;
-use usher_model::{Acceptance, ClickId, Entry, EntryState, Job, SiteName, State, UnixMs, limits};
+use rusqlite::{Connection, params};
+use usher_model::{
+    Acceptance, ClickId, Currency, Delivery, Entry, EntryState, Job, Money, PaymentRef, Send, SiteName,
+    Source, State, UnixMs, limits,
+};
 
-pub(super) const FIND_KEY: &str =
-    "SELECT id, fingerprint, status, answer FROM delivery WHERE site = ?1 AND job = ?2 AND key = ?3";
+pub(super) const FIND_KEY: &str = "SELECT id, fingerprint, state, status, answer FROM delivery
+    WHERE site = ?1 AND key = ?2 AND source = ?3 AND job = ?4";
 pub(super) const FIND_CUSTOMER: &str = "SELECT click FROM customer WHERE site = ?1 AND customer = ?2";
 const ADD: &str = "INSERT INTO delivery
-    (id, site, job, key, fingerprint, body, needs, trace, state, due_at, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)";
+    (id, site, source, job, key, state, due_at, created_at, settled_at, click, needs, lane, names, awaits,
+     paid, currency, basis, amount, fingerprint, error, body, trace)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+     ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
 const BIND: &str = "INSERT INTO customer (site, customer, click, created_at) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (site, customer) DO NOTHING";
 
 /// See [`crate::Store::accept`].
 pub(super) fn accept(connection: &Connection, held: &mut Held, entry: Entry) -> Result<Acceptance> {
-    if let Some((fingerprint, state)) = accepted(connection, &entry.site, entry.job, &entry.key)? {
+    if let Some((fingerprint, state)) =
+        accepted(connection, &entry.site, &entry.source, entry.job, &entry.key)?
+    {
         let same = fingerprint == entry.fingerprint;
         return Ok(if same { Acceptance::Same(state) } else { Acceptance::Conflict(state.id) });
     }
@@ -30,62 +39,118 @@ pub(super) fn accept(connection: &Connection, held: &mut Held, entry: Entry) -> 
     {
         return Ok(Acceptance::UsedUp);
     }
-    let until = entry.now.plus(limits::LEASE_MS);
-    let mut rows = Vec::with_capacity(2);
-    let mut deliveries = Vec::with_capacity(2);
-    if let Some((click, body)) = &entry.mint {
-        clicks::add(connection, click)?;
-        if let Some(row) = clicks::add_delivery(connection, click, body, entry.now)? {
-            rows.push(row);
-            deliveries.push(delivery::of_click(click, body));
-        }
-    }
-    let blocked = match &entry.needs {
-        Some(click) => clicks::is_pending(connection, &entry.site, click)?,
-        None => false,
-    };
-    let row = add(connection, &entry, blocked)?;
+    let minted = mint(connection, &entry)?;
+    let place = place(connection, &entry)?;
+    let row = add(connection, &entry, &place)?;
     bind(connection, &entry)?;
-    if !blocked {
-        rows.push(row);
-        deliveries.push(delivery::of_entry(entry));
+    if entry.paid.is_some() {
+        let called: Vec<String> = std::iter::once(&entry.key).chain(&entry.names).cloned().collect();
+        names::take_in(connection, &entry.site, &called, entry.now)?;
     }
-    for row in rows {
+    if entry.send != Send::Now {
+        return Ok(Acceptance::Waiting);
+    }
+    let until = entry.now.plus(limits::LEASE_MS);
+    let own = (place.state == State::Due).then(|| (row, own_delivery(entry, place.lane.as_deref())));
+    let mut deliveries = Vec::with_capacity(2);
+    for (row, delivery) in minted.into_iter().chain(own) {
         held.take(row, until);
+        deliveries.push(delivery);
     }
     Ok(if deliveries.is_empty() { Acceptance::Waiting } else { Acceptance::New(deliveries) })
+}
+
+fn own_delivery(entry: Entry, lane: Option<&str>) -> Delivery {
+    let delivery = delivery::of_entry(entry);
+    match lane {
+        Some(lane) => delivery::in_lane(delivery, lane),
+        None => delivery,
+    }
 }
 
 /// See [`crate::Store::accepted`].
 pub(super) fn accepted(
     connection: &Connection,
     site: &SiteName,
+    source: &Source,
     job: Job,
     key: &str,
 ) -> Result<Option<(Vec<u8>, EntryState)>> {
     let mut statement = connection.prepare_cached(FIND_KEY)?;
-    let mut rows = statement.query((site.as_str(), job.word(), key))?;
+    let mut rows = statement.query((site.as_str(), key, source.as_str(), job.word()))?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some((
-        get(row, 1)?,
-        EntryState { id: row::parsed(row, 0)?, state: State::Due, answer: row::answer(row, 2)? },
-    )))
+    let state =
+        EntryState { id: row::parsed(row, 0)?, state: row::state(row, 2)?, answer: row::answer(row, 3)? };
+    Ok(Some((get(row, 1)?, state)))
 }
 
-fn add(connection: &Connection, entry: &Entry, blocked: bool) -> Result<i64> {
-    connection.prepare_cached(ADD)?.execute((
+fn mint(connection: &Connection, entry: &Entry) -> Result<Option<(i64, Delivery)>> {
+    let Some((click, body)) = &entry.mint else { return Ok(None) };
+    clicks::add(connection, click)?;
+    let row = clicks::add_delivery(connection, click, body, due_at(entry))?;
+    Ok(row.map(|row| (row, delivery::of_click(click, body))))
+}
+
+const fn due_at(entry: &Entry) -> UnixMs {
+    match entry.send {
+        Send::From(at) => at,
+        Send::Now | Send::Never(_) => entry.now,
+    }
+}
+
+fn place(connection: &Connection, entry: &Entry) -> Result<Place> {
+    let place = match (&entry.refund, &entry.needs) {
+        (Some(refund), _) => lanes::place(connection, &entry.site, &entry.source, refund)?,
+        (None, Some(click)) if clicks::is_pending(connection, &entry.site, click.as_str())? => {
+            Place { state: State::Blocked, lane: None, error: None }
+        }
+        (None, _) => Place { state: State::Due, lane: None, error: None },
+    };
+    Ok(match &entry.send {
+        Send::Never(why) => Place { state: State::Closed, error: Some(why.clone()), ..place },
+        Send::Now | Send::From(_) => place,
+    })
+}
+
+fn add(connection: &Connection, entry: &Entry, place: &Place) -> Result<i64> {
+    let refund = entry.refund.as_ref();
+    let (basis, amount) = refund.map(|refund| refund.amount.words()).unzip();
+    let currency = entry.paid.as_ref().map(Money::currency);
+    let currency = currency.or(refund.and_then(|refund| refund.currency));
+    let awaits = match refund.map(|refund| &refund.of) {
+        _ if place.state != State::Orphan => Vec::new(),
+        Some(PaymentRef::Named(names)) => names.clone(),
+        Some(PaymentRef::Record(id)) => vec![id.as_str().to_owned()],
+        Some(PaymentRef::Upstream(_)) | None => Vec::new(),
+    };
+    connection.prepare_cached(ADD)?.execute(params![
         entry.id.as_str(),
         entry.site.as_str(),
+        entry.source.as_str(),
         entry.job.word(),
-        &entry.key,
-        entry.fingerprint,
-        &entry.body,
-        entry.needs.as_ref().map(ClickId::as_str),
-        &entry.trace,
-        if blocked { "blocked" } else { "due" },
+        entry.key,
+        place.state.word(),
+        due_at(entry).0,
         entry.now.0,
-    ))?;
-    Ok(connection.last_insert_rowid())
+        (place.state == State::Closed).then_some(entry.now.0),
+        entry.click.as_ref().map(ClickId::as_str),
+        entry.needs.as_ref().filter(|_| refund.is_none()).map(ClickId::as_str),
+        place.lane,
+        delivery::names_words(&entry.names),
+        delivery::names_words(&awaits),
+        entry.paid.as_ref().map(|paid| paid.amount().to_string()),
+        currency.as_ref().map(Currency::to_string),
+        basis,
+        amount.flatten().map(|amount| amount.to_string()),
+        entry.fingerprint,
+        place.error,
+        entry.body,
+        entry.trace,
+    ])?;
+    let row = connection.last_insert_rowid();
+    names::give(connection, &entry.site, &entry.names, row)?;
+    names::wait_for(connection, &entry.site, &awaits, row)?;
+    Ok(row)
 }
 
 fn bind(connection: &Connection, entry: &Entry) -> Result<()> {
@@ -106,37 +171,4 @@ pub(super) fn click_of_customer(
     let mut statement = connection.prepare_cached(FIND_CUSTOMER)?;
     let mut rows = statement.query((site.as_str(), customer))?;
     rows.next()?.map(|row| row::parsed(row, 0)).transpose()
-}
-
-/// Removes up to `most` of each kind; how many of any kind.
-pub(super) fn forget(connection: &Connection, before: UnixMs, most: u32) -> Result<usize> {
-    let entries = connection
-        .prepare_cached(
-            "DELETE FROM delivery WHERE seq IN (SELECT seq FROM delivery
-               WHERE created_at < ?1 AND settled_at < ?1 AND state = 'delivered' LIMIT ?2)",
-        )?
-        .execute((before.0, most))?;
-    let clicks = connection
-        .prepare_cached(
-            "DELETE FROM click WHERE (site, id) IN (SELECT c.site, c.id FROM click c WHERE c.created_at < ?1
-               AND NOT EXISTS (SELECT 1 FROM delivery d
-                 WHERE d.site = c.site AND d.id = c.id AND d.state <> 'delivered')
-               AND NOT EXISTS (SELECT 1 FROM delivery d
-                 WHERE d.site = c.site AND d.needs = c.id AND d.state <> 'delivered')
-               LIMIT ?2)",
-        )?
-        .execute((before.0, most))?;
-    let customers = connection
-        .prepare_cached(
-            "DELETE FROM customer WHERE (site, customer) IN
-               (SELECT site, customer FROM customer WHERE created_at < ?1 LIMIT ?2)",
-        )?
-        .execute((before.0, most))?;
-    Ok(entries + clicks + customers)
-}
-
-/// Finds out whether writing works.
-pub(super) fn probe(connection: &Connection) -> Result<()> {
-    connection.prepare_cached("UPDATE probe SET count = count + 1")?.execute([])?;
-    Ok(())
 }

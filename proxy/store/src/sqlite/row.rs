@@ -3,15 +3,26 @@
 use super::fault::unreadable;
 use crate::{
     contract::{Result, StoreError},
-    resolution,
+    delivery, resolution,
 };
 use rusqlite::{Row, types::FromSql};
-use usher_model::{Answer, Click, Delivery, Job, UnixMs, VisitorKey};
+use rust_decimal::Decimal;
+use usher_model::{
+    Answer, Attempt, Click, Currency, Delivery, Job, Money, Needs, Record, RefundAmount, State, UnixMs,
+    VisitorKey,
+};
 
 /// The columns that [`delivery`] reads, in its order.
 macro_rules! delivery_columns {
     () => {
-        "id, site, job, body, needs, attempts, created_at"
+        "id, site, job, body, needs, attempts, created_at, lane, basis, amount, currency, log"
+    };
+}
+/// The columns that [`record`] reads, in its order.
+macro_rules! record_columns {
+    () => {
+        "id, site, source, job, key, state, body, click, needs, lane, names, paid, currency, basis, amount, refunded,
+         trace, due_at, attempts, log, created_at, settled_at, status, answer, upstream_id, error"
     };
 }
 /// The columns that [`click`] reads, in its order.
@@ -20,20 +31,60 @@ macro_rules! click_columns {
         "id, site, affiliate, visitor, created_at, upstream, value"
     };
 }
-pub(super) use {click_columns, delivery_columns};
+pub(super) use {click_columns, delivery_columns, record_columns};
 
 pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery> {
-    let job: String = get(row, 2)?;
+    let lane: Option<String> = get(row, 7)?;
+    let refund = refund(row, 8)?;
+    let needs = match &lane {
+        Some(lane) => Some(delivery::needs_of_lane(lane).ok_or_else(|| unreadable("a lane", lane))?),
+        None => optional(row, 4)?.filter(|_| refund.is_none()).map(Needs::Click),
+    };
     Ok(Delivery {
         id: get(row, 0)?,
         site: parsed(row, 1)?,
-        job: Job::from_word(&job).ok_or_else(|| unreadable("a delivery's job", job))?,
+        job: job(row, 2)?,
         body: get(row, 3)?,
-        needs: optional(row, 4)?.map(usher_model::Needs::Click),
-        refund: None,
-        log: Vec::new(),
+        needs,
+        refund,
         attempts: get(row, 5)?,
+        log: log(row, 11)?,
         created_at: UnixMs(get(row, 6)?),
+    })
+}
+
+pub(super) fn record(row: &Row<'_>) -> Result<Record> {
+    let lane: Option<String> = get(row, 9)?;
+    let names: Option<String> = get(row, 10)?;
+    let names = names
+        .map(|words| delivery::names_of_words(&words).ok_or_else(|| unreadable("a record's names", words)));
+    let asked = match get::<Option<String>>(row, 13)? {
+        Some(basis) => Some((amount(&basis, get(row, 14)?, None)?.0, decimal(row, 15)?)),
+        None => None,
+    };
+    Ok(Record {
+        id: get(row, 0)?,
+        site: parsed(row, 1)?,
+        source: optional(row, 2)?,
+        job: job(row, 3)?,
+        key: get(row, 4)?,
+        state: state(row, 5)?,
+        body: get(row, 6)?,
+        click: optional(row, 7)?,
+        needs: optional(row, 8)?,
+        payment: lane.map(|lane| delivery::payment_of_lane(&lane).to_owned()),
+        names: names.transpose()?.unwrap_or_default(),
+        paid: money(row, 11)?,
+        refund: asked,
+        trace: get(row, 16)?,
+        due_at: UnixMs(get(row, 17)?),
+        attempts: get(row, 18)?,
+        log: log(row, 19)?,
+        created_at: UnixMs(get(row, 20)?),
+        settled_at: get::<Option<i64>>(row, 21)?.map(UnixMs),
+        answer: answer(row, 22)?,
+        upstream_id: get(row, 24)?,
+        error: get(row, 25)?,
     })
 }
 
@@ -49,6 +100,55 @@ pub(super) fn click(row: &Row<'_>) -> Result<Click> {
         created_at: UnixMs(get(row, 4)?),
         upstream: upstream.ok_or_else(|| unreadable("a click's upstream", word))?,
     })
+}
+
+/// The word for a state.
+pub(super) fn state(row: &Row<'_>, column: usize) -> Result<State> {
+    let word: String = get(row, column)?;
+    State::from_word(&word).ok_or_else(|| unreadable("a delivery's state", word))
+}
+
+fn job(row: &Row<'_>, column: usize) -> Result<Job> {
+    let word: String = get(row, column)?;
+    Job::from_word(&word).ok_or_else(|| unreadable("a delivery's job", word))
+}
+
+/// Two columns: an amount that was paid, and its currency.
+pub(super) fn money(row: &Row<'_>, column: usize) -> Result<Option<Money>> {
+    let (Some(amount), currency) = (get::<Option<String>>(row, column)?, get(row, column + 1)?) else {
+        return Ok(None);
+    };
+    let currency: Option<String> = currency;
+    let paid = delivery::money_of_words(&amount, currency.as_deref().unwrap_or_default());
+    paid.map(Some).ok_or_else(|| unreadable("what was paid", amount))
+}
+
+/// Three columns: a refund's basis, amount and currency.
+fn refund(row: &Row<'_>, column: usize) -> Result<Option<(RefundAmount, Option<Currency>)>> {
+    let basis: Option<String> = get(row, column)?;
+    basis.map(|basis| amount(&basis, get(row, column + 1)?, get(row, column + 2)?)).transpose()
+}
+
+/// What a refund asks for.
+pub(super) fn amount(
+    basis: &str,
+    amount: Option<String>,
+    currency: Option<String>,
+) -> Result<(RefundAmount, Option<Currency>)> {
+    delivery::refund_of_words(basis, amount.as_deref(), currency.as_deref())
+        .ok_or_else(|| unreadable("what a refund asks for", format_args!("{basis} {amount:?} {currency:?}")))
+}
+
+/// An exact decimal text.
+pub(super) fn decimal(row: &Row<'_>, column: usize) -> Result<Option<Decimal>> {
+    let text: Option<String> = get(row, column)?;
+    text.map(|text| Decimal::from_str_exact(&text).map_err(|why| unreadable("an amount", why))).transpose()
+}
+
+fn log(row: &Row<'_>, column: usize) -> Result<Vec<Attempt>> {
+    let words: Option<String> = get(row, column)?;
+    let read = |words: String| delivery::log_of_words(&words).ok_or_else(|| unreadable("a log", words));
+    words.map_or_else(|| Ok(Vec::new()), read)
 }
 
 /// Two columns beginning with `status`.
@@ -88,4 +188,4 @@ macro_rules! identifiers {
         })*
     };
 }
-identifiers!(SiteName AffiliateCode ClickId RecordId);
+identifiers!(SiteName AffiliateCode ClickId RecordId Source);

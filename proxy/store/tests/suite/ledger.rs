@@ -6,7 +6,9 @@ use crate::{
         NOW, answer, click_id, code, dead, delivered, entry, ids, minting, other_site, promo, site, using,
     },
 };
-use usher_model::{Acceptance, Answer, Delivery, Entry, EntryState, Job, Source, State, UnixMs, limits};
+use usher_model::{
+    Acceptance, Answer, Delivery, Entry, EntryState, Job, Settlement, Source, State, UnixMs, limits,
+};
 
 fn own(entry: &Entry) -> Delivery {
     Delivery {
@@ -77,13 +79,16 @@ pub(crate) async fn of_many_at_once_one_is_new(bed: Bed) {
 
 pub(crate) async fn what_the_platform_said_is_given_to_whoever_asks_again(bed: Bed) {
     let store = &*bed.store;
-    for (key, settlement, said) in [
-        ("good", delivered(Some("conv-up")), Some(answer())),
-        ("bad", dead("unknown customer"), Some(Answer { status: 422, body: "no".to_owned() })),
+    let refused = Answer { status: 422, body: "no".to_owned() };
+    let nobody = Settlement::Closed { answer: Some(refused.clone()), why: "nobody to credit".to_owned() };
+    for (key, settlement, state, said) in [
+        ("good", delivered(Some("conv-up")), State::Delivered, Some(answer())),
+        ("bad", dead("unknown customer"), State::Dead, Some(refused.clone())),
+        ("void", nobody, State::Closed, Some(refused)),
     ] {
         let Ok(Acceptance::New(deliveries)) = store.accept(entry(key)).await else { panic!("not new") };
         store.settle(&deliveries[0], settlement, NOW.plus(9)).await.expect("settled");
-        let state = EntryState { id: entry(key).id, state: State::Due, answer: said };
+        let state = EntryState { id: entry(key).id, state, answer: said };
         assert_eq!(store.accept(entry(key)).await.expect("same"), Acceptance::Same(state));
     }
 }
@@ -151,13 +156,12 @@ pub(crate) async fn what_was_accepted_is_found_by_its_key(bed: Bed) {
     };
     assert_eq!(found(Job::Conversion, "a").await, None);
     assert_eq!(store.accept(entry("a")).await.expect("new"), Acceptance::New(vec![own(&entry("a"))]));
-    let state = |answer| EntryState { id: entry("a").id, state: State::Due, answer };
-    assert_eq!(found(Job::Conversion, "a").await, Some((vec![7; 32], state(None))));
+    let at = |state, answer| Some((vec![7; 32], EntryState { id: entry("a").id, state, answer }));
+    assert_eq!(found(Job::Conversion, "a").await, at(State::Due, None));
     store.settle(&own(&entry("a")), delivered(None), NOW).await.expect("settled");
-    assert_eq!(found(Job::Conversion, "a").await, Some((vec![7; 32], state(Some(answer())))));
+    assert_eq!(found(Job::Conversion, "a").await, at(State::Delivered, Some(answer())));
     assert_eq!(found(Job::Signup, "a").await, None);
-    assert_eq!(
-        store.accepted(&other_site(), &Source::api(), Job::Conversion, "a").await.expect("a read"),
-        None
-    );
+    for (site, source) in [(other_site(), Source::api()), (site(), Source::browser())] {
+        assert_eq!(store.accepted(&site, &source, Job::Conversion, "a").await.expect("a read"), None);
+    }
 }
