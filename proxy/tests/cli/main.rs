@@ -2,6 +2,8 @@
 
 mod check;
 mod codes;
+mod ledger;
+mod outbox;
 mod snippet;
 mod usage;
 mod webhook;

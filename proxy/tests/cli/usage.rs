@@ -6,7 +6,7 @@ use super::{GOOD, Place};
 fn every_command_explains_itself_with_an_example() {
     let place = Place::new(GOOD);
     let all = place.run(&["--help"]).done();
-    for command in ["demo", "serve", "check", "codes", "snippet"] {
+    for command in ["demo", "serve", "check", "codes", "outbox", "trace", "snippet"] {
         assert!(all.contains(&format!("\n  {command} ")), "{command} is not in {all}");
         let help = place.run(&[command, "--help"]).done();
         assert!(help.contains("Example: usher ") || command == "codes", "{help}");
@@ -15,6 +15,10 @@ fn every_command_explains_itself_with_an_example() {
     for action in ["list", "add", "remove", "import", "export"] {
         let help = place.run(&["codes", action, "--help"]).done();
         assert!(help.contains(&format!("Example: usher codes {action}")), "{help}");
+    }
+    for action in ["list", "show", "retry", "discard"] {
+        let help = place.run(&["outbox", action, "--help"]).done();
+        assert!(help.contains(&format!("Example: usher outbox {action}")), "{help}");
     }
     assert!(place.run(&["--version"]).done().starts_with("usher "));
 }
@@ -26,6 +30,12 @@ fn wrong_usage_exits_2() {
         &[][..],
         &["frobnicate"],
         &["outbox"],
+        &["outbox", "list", "--state", "odd"],
+        &["outbox", "show"],
+        &["outbox", "retry"],
+        &["outbox", "retry", "conv_1", "--all"],
+        &["outbox", "discard"],
+        &["trace"],
         &["check", "--strict"],
         &["codes"],
         &["codes", "add", "X"],
@@ -46,7 +56,9 @@ fn wrong_usage_exits_2() {
 fn without_a_configuration_it_says_where_it_looked() {
     let place = Place::new(GOOD);
     std::fs::remove_file(place.path().join("usher.toml")).expect("removed");
-    for command in [&["check"][..], &["serve"], &["snippet"], &["codes", "list"]] {
+    for command in
+        [&["check"][..], &["serve"], &["snippet"], &["codes", "list"], &["outbox", "list"], &["trace", "x"]]
+    {
         let said = place.run(command).failed();
         assert!(said.starts_with("usher: there is no ./usher.toml and no /etc/usher/usher.toml"), "{said}");
         assert!(said.contains("`usher demo`") && said.lines().count() == 1, "{said}");
@@ -56,7 +68,7 @@ fn without_a_configuration_it_says_where_it_looked() {
 #[test]
 fn a_refused_configuration_stops_every_command() {
     let place = Place::new(&GOOD.replace("hosts", "host"));
-    for command in [&["serve"][..], &["snippet"], &["codes", "list"]] {
+    for command in [&["serve"][..], &["snippet"], &["codes", "list"], &["outbox", "list"], &["trace", "x"]] {
         let said = place.run(command).failed();
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(
