@@ -1,11 +1,11 @@
 //! What an edge remembers of clicks, in front of the store: bounded, and right without being complete.
 
-use crate::{Tools, Visitor};
+use crate::Tools;
 use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 use sha2::Sha256;
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 use usher_model::{
     AffiliateCode, Click, ClickId, Clock, Site, SiteName, UnixMs, Upstream, VisitorKey, limits,
 };
@@ -172,15 +172,29 @@ impl Memory {
     }
 }
 
+/// What tells clicks of visitors without a cookie apart.
+#[derive(Clone, Copy)]
+pub(crate) enum VisitorKeyParts<'a> {
+    /// Address and user agent.
+    Visitor(IpAddr, &'a str),
+    /// The `Idempotency-Key` of a server's report.
+    Key(&'a str),
+}
+
 /// Tells visitors without a cookie apart without keeping who they are.
-pub(super) fn visitor_key(key: &[u8; 32], site: &Site, visitor: &Visitor) -> VisitorKey {
+pub(crate) fn visitor_key(key: &[u8; 32], site: &Site, parts: VisitorKeyParts<'_>) -> VisitorKey {
     let mut mac = Hmac::<Sha256>::new_from_slice(key)
         .unwrap_or_else(|_| unreachable!("HMAC takes a key of any length (RFC 2104 section 2)"));
+    let (first, second) = match parts {
+        VisitorKeyParts::Visitor(address, user_agent) => (address.to_string(), user_agent),
+        // No address is written so.
+        VisitorKeyParts::Key(key) => ("key".to_owned(), key),
+    };
     mac.update(site.name.as_str().as_bytes());
     mac.update(&[0]);
-    mac.update(visitor.address.to_string().as_bytes());
+    mac.update(first.as_bytes());
     mac.update(&[0]);
-    mac.update(visitor.user_agent.as_bytes());
+    mac.update(second.as_bytes());
     let tag: [u8; 32] = mac.finalize().into_bytes().into();
     VisitorKey(tag[..16].iter().fold(0, |key, byte| key << 8 | u128::from(*byte)))
 }

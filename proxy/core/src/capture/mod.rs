@@ -7,6 +7,7 @@ mod request;
 
 use crate::{Refusal, Tools, Visitor};
 use memory::{Lookup, Memory, Remembered};
+pub(crate) use memory::{VisitorKeyParts, visitor_key};
 use recorder::Recorder;
 use request::{TrackRequest, cut};
 use serde_json::{Map, Value, json};
@@ -305,7 +306,9 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     fn key(&self, tools: &Tools) -> Option<usher_model::VisitorKey> {
-        self.consents.then(|| memory::visitor_key(&tools.visitor_key, self.site, self.visitor))
+        let Visitor { address, user_agent, .. } = self.visitor;
+        let parts = VisitorKeyParts::Visitor(*address, user_agent);
+        self.consents.then(|| visitor_key(&tools.visitor_key, self.site, parts))
     }
 
     /// What the platform is told; without consent neither address nor user agent.

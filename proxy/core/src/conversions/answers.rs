@@ -1,0 +1,81 @@
+//! What a caller is answered.
+
+use super::write::Receipt;
+use serde_json::{Map, Value, json};
+use usher_model::{Answer, EntryState, RecordId, State};
+
+/// What an answer of ours says of a record, beside its id and how it stands.
+pub(super) type Told = Map<String, Value>;
+
+/// An event is told by the id that its reporter gave it.
+pub(super) fn told(key: &str) -> Told {
+    Told::from_iter([("external_event_id".to_owned(), key.into())])
+}
+
+/// The answer to a report that has just been written down.
+pub(super) fn written(receipt: &Receipt, said: Option<Answer>, told: Told) -> Answer {
+    match said {
+        Some(answer) => spoken(answer, &receipt.id, told),
+        None => envelope(202, &receipt.id, "queued", told),
+    }
+}
+
+/// The answer to a report that was made before: `200` where the first got `201`.
+pub(super) fn replayed(known: EntryState, told: Told) -> Answer {
+    let EntryState { id, state, answer } = known;
+    match (state, answer) {
+        (_, Some(answer)) if answer.status == 201 => Answer { status: 200, ..answer },
+        // The platform's last word before it was given up is no answer to this question.
+        (State::Dead, Some(answer)) if answer.status >= 500 => envelope(202, &id, "failed", told),
+        (_, Some(answer)) => spoken(answer, &id, told),
+        (State::Due | State::Blocked | State::Orphan, None) => envelope(202, &id, "queued", told),
+        (State::Dead, None) => envelope(202, &id, "failed", told),
+        (State::Delivered | State::Closed, None) => envelope(200, &id, state.word(), told),
+    }
+}
+
+/// The platform's own answer; its `409` says that it has the record, which is what the caller wanted.
+fn spoken(answer: Answer, id: &RecordId, told: Told) -> Answer {
+    match answer.status {
+        409 => envelope(200, id, State::Delivered.word(), told),
+        _ => answer,
+    }
+}
+
+fn envelope(status: u16, id: &RecordId, word: &str, mut told: Told) -> Answer {
+    told.insert("id".to_owned(), id.as_str().into());
+    told.insert("status".to_owned(), word.into());
+    Answer { status, body: json!({"success": true, "data": told}).to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_is_told_what_is_known() {
+        let answer = |status| Some(Answer { status, body: String::new() });
+        let status = |state, answer| {
+            let id = RecordId::new("conv_1").expect("an id");
+            let said = replayed(EntryState { id, state, answer }, told("pay_1"));
+            let body: Value = serde_json::from_str(&said.body).unwrap_or_default();
+            (said.status, body["data"]["status"].as_str().unwrap_or_default().to_owned())
+        };
+        for (state, said, expected) in [
+            (State::Due, None, (202, "queued")),
+            (State::Blocked, None, (202, "queued")),
+            (State::Orphan, None, (202, "queued")),
+            (State::Delivered, answer(201), (200, "")),
+            (State::Delivered, answer(200), (200, "")),
+            (State::Delivered, answer(409), (200, "delivered")),
+            (State::Delivered, None, (200, "delivered")),
+            (State::Dead, answer(422), (422, "")),
+            (State::Dead, answer(503), (202, "failed")),
+            (State::Dead, None, (202, "failed")),
+            (State::Closed, answer(404), (404, "")),
+            (State::Closed, None, (200, "closed")),
+        ] {
+            assert_eq!(status(state, said), (expected.0, expected.1.to_owned()), "{state:?}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What payment providers say: sales, refunds, and two names of one payment.
+
+use super::{
+    Conversions,
+    fields::{Fields, fingerprint, raw, text_of},
+    sale::Sale,
+};
+use crate::{
+    Refusal,
+    attribution::{By, Hints, NamedCustomer, Rule, Trace},
+    keyring::Keyring,
+};
+use serde_json::json;
+use usher_model::{ClickId, Entry, Job, PaymentRef, PromoCode, RefundAmount, Site, limits};
+use usher_providers::{Conversion, Extracted, Ignored, Link, Promo, Rejection, Request, Verdict, Webhook};
+
+/// What a delivery came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It moves money, or joins two names of a payment: it is on stable storage.
+    Taken,
+    /// It is authentic, and there is nothing to do.
+    Ignored(Ignored),
+    /// It is not authentic, or not readable.
+    Rejected(Rejection),
+}
+
+/// Why a payment that nobody brought is not sent.
+const UNBROUGHT: &str = "no affiliate brought this sale";
+/// Name and customer of a payment, and the reason of a refund, as the platform takes them, in characters.
+const TEXT_LONGEST: usize = 255;
+const REASON_LONGEST: usize = 1_000;
+
+impl Conversions {
+    /// A payment provider's delivery (`POST /hooks/…`), judged and written down. Run it detached from the request.
+    ///
+    /// Providers repeat and overlap: of several events of one payment the first one that credits somebody counts, under the
+    /// payment's own id.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] when it could not be written down, or not be verified for want of the provider's
+    /// certificate: the provider should try again. Nothing was acknowledged then.
+    pub async fn hear(
+        &self,
+        site: &Site,
+        webhook: &Webhook,
+        request: &Request<'_>,
+        keyring: &Keyring,
+    ) -> Result<Heard, Refusal> {
+        let outcome = keyring.judge(webhook, request, self.tools.clock.now()).await?;
+        let extracted = &outcome.extracted;
+        match &outcome.verdict {
+            Verdict::Conversion(paid) | Verdict::Unidentified(paid) => {
+                let sale = self.sale(site, webhook, paid, extracted)?;
+                once(self.take(site, &sale).await.map(|_| ()))?;
+            }
+            Verdict::Refund(refund) => self.went_back(site, webhook, refund, extracted).await?,
+            Verdict::Refunds(refunds) => {
+                for refund in refunds {
+                    self.went_back(site, webhook, refund, extracted).await?;
+                }
+            }
+            Verdict::Link(link) => self.link(site, webhook, link).await?,
+            Verdict::Ignored(reason) => return Ok(Heard::Ignored(*reason)),
+            Verdict::Rejected(rejection) => return Ok(Heard::Rejected(rejection.clone())),
+        }
+        Ok(Heard::Taken)
+    }
+
+    /// The sale that a payment is. Its idempotency key is the payment's id, so that overlapping events are one.
+    fn sale(
+        &self,
+        site: &Site,
+        webhook: &Webhook,
+        paid: &Conversion,
+        extracted: &Extracted,
+    ) -> Result<Sale, Refusal> {
+        let fields = sale_fields(webhook, paid, extracted)?;
+        let mut names = extracted.payment_ids.clone();
+        names.push(paid.provider_order_id.clone());
+        let names = distinct(names, &paid.external_event_id);
+        let customers: Vec<NamedCustomer> =
+            paid.customer_id.iter().map(|id| customer(webhook, id)).collect();
+        let click = paid.referral_id.as_ref().and_then(|id| ClickId::new(id.as_str()).ok());
+        let mut orders = names.clone();
+        orders.push(paid.external_event_id.clone());
+        let hints = Hints {
+            clicks: click.into_iter().map(|id| (By::Named, "referral_id", id)).collect(),
+            promo_code: extracted.promo.as_ref().and_then(|promo| self.promo_code(site, promo)),
+            orders,
+            bind_only_known_orders: true,
+            customers,
+            ..Hints::default()
+        };
+        Ok(Sale {
+            source: webhook.name.clone(),
+            job: Job::Conversion,
+            key: paid.external_event_id.clone(),
+            fingerprint: fingerprint(
+                &fields,
+                &[paid.referral_id.as_deref(), hints.promo_code.as_ref().map(PromoCode::as_str)],
+            ),
+            bind: hints.customers.iter().map(|customer| customer.key.clone()).collect(),
+            hints,
+            paid: Some(paid.amount),
+            names,
+            fields,
+            click_field: "referral_id",
+            made_at: None,
+            as_it_came: None,
+            close_unbrought: Some(UNBROUGHT.to_owned()),
+        })
+    }
+
+    /// The code that was typed, else the one that the provider calls so.
+    fn promo_code(&self, site: &Site, promo: &Promo) -> Option<PromoCode> {
+        let typed = promo.code.as_deref().and_then(PromoCode::fold);
+        let known = typed.clone().filter(|code| self.codes.find(site, code).is_some());
+        let ids = [&promo.promotion_id, &promo.coupon_id].into_iter().flatten();
+        known.or_else(|| ids.filter_map(|id| self.codes.of_provider(site, id)).next()).or(typed)
+    }
+
+    async fn went_back(
+        &self,
+        site: &Site,
+        webhook: &Webhook,
+        refund: &usher_providers::Refund,
+        extracted: &Extracted,
+    ) -> Result<(), Refusal> {
+        let mut fields = Fields::new();
+        fields.insert("external_event_id".to_owned(), raw(&refund.external_event_id)?);
+        if let Some(reason) = &refund.reason {
+            fields.insert("reason".to_owned(), raw(&cut(reason, REASON_LONGEST))?);
+        }
+        let amount = match refund.amount {
+            Some(amount) if refund.cumulative && !refund.full => RefundAmount::Total(amount),
+            Some(amount) if !refund.full => RefundAmount::Part(amount),
+            _ => RefundAmount::Rest,
+        };
+        let named = std::iter::once(refund.payment_id.clone()).chain(extracted.payment_ids.iter().cloned());
+        let of = PaymentRef::Named(distinct(named.collect(), ""));
+        let now = self.tools.clock.now();
+        let (word, number) = amount.words();
+        let entry = Entry {
+            id: self.mint("refund"),
+            site: site.name.clone(),
+            source: webhook.name.clone(),
+            job: Job::Refund,
+            key: refund.external_event_id.clone(),
+            fingerprint: fingerprint(
+                &fields,
+                &[Some(&refund.payment_id), Some(word), number.map(|number| number.to_string()).as_deref()],
+            ),
+            body: text_of(&fields)?,
+            click: None,
+            needs: None,
+            mint: None,
+            code: None,
+            bind: None,
+            names: Vec::new(),
+            paid: None,
+            refund: Some(usher_model::Refund { of, amount, currency: refund.currency }),
+            send: self.delivery.when(&site.name, Job::Refund),
+            trace: Trace::of(Rule::Payment).to_json(),
+            now,
+        };
+        once(self.write(entry).await.map(|_| ()))
+    }
+
+    async fn link(&self, site: &Site, webhook: &Webhook, link: &Link) -> Result<(), Refusal> {
+        let (store, now) = (&self.tools.store, self.tools.clock.now());
+        Ok(store.link(&site.name, &webhook.name, &link.payment_id, &link.alias_of, now).await?)
+    }
+}
+
+/// What was taken before stays as it was taken: another event of the payment, or a repeat with other words, changes nothing.
+fn once(written: Result<(), Refusal>) -> Result<(), Refusal> {
+    match written {
+        Err(Refusal::Conflict { message }) => {
+            tracing::debug!(message, "an overlapping event");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// What the platform is told of a payment, but for the click.
+fn sale_fields(webhook: &Webhook, paid: &Conversion, extracted: &Extracted) -> Result<Fields, Refusal> {
+    let mut metadata = json!({"provider": webhook.provider(), "provider_order_id": paid.provider_order_id});
+    if webhook.name.as_str() != webhook.provider() {
+        metadata["webhook"] = webhook.name.as_str().into();
+    }
+    if extracted.livemode == Some(false) {
+        metadata["test"] = true.into();
+    }
+    let mut fields = Fields::from([
+        ("external_event_id".to_owned(), raw(&paid.external_event_id)?),
+        ("sale_amount".to_owned(), paid.amount.json_number()),
+        ("sale_amount_currency".to_owned(), raw(&paid.amount.currency())?),
+        ("is_subscription".to_owned(), raw(&paid.is_subscription)?),
+        ("metadata".to_owned(), raw(&metadata)?),
+    ]);
+    if let Some(customer) = &paid.customer_id {
+        fields.insert("customer_id".to_owned(), raw(&cut(customer, TEXT_LONGEST))?);
+    }
+    if let Some(interval) = paid.interval {
+        fields.insert("interval".to_owned(), raw(&interval)?);
+    }
+    for (name, ids) in [("product_ids", &paid.product_ids), ("price_ids", &paid.price_ids)] {
+        if !ids.is_empty() {
+            fields.insert(name.to_owned(), raw(ids)?);
+        }
+    }
+    Ok(fields)
+}
+
+/// A provider's customer. Ids that are mere numbers mean somebody else at every provider and in the shop itself.
+fn customer(webhook: &Webhook, id: &str) -> NamedCustomer {
+    let is_number = id.bytes().all(|b| b.is_ascii_digit());
+    let kind = if is_number { webhook.name.as_str() } else { "customer" };
+    NamedCustomer { field: "customer_id", key: format!("{kind}:{id}") }
+}
+
+/// Each name once, without `key`, and not more of them than a record may have.
+fn distinct(names: Vec<String>, key: &str) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for name in names {
+        if name != key && !name.is_empty() && !kept.contains(&name) && kept.len() < limits::RECORD_NAMES {
+            kept.push(name);
+        }
+    }
+    kept
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    text.chars().take(longest).collect()
+}
