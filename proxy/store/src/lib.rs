@@ -27,8 +27,9 @@ pub enum Role {
 ///
 /// `sqlite:PATH` is the embedded store (the path is relative to the working directory), `redis://` and `rediss://` the
 /// shared one: one server; `redis+sentinel://HOST,HOST/NAME` the primary that Sentinels know by that name, and
-/// `redis+cluster://HOST,HOST` a cluster (with TLS `rediss+…`). `?wait=N` acknowledges what N replicas have. A shared store that does not answer yet is no error for the service: it is waited for in the
-/// background, and [`Store::ready`] says so.
+/// `redis+cluster://HOST,HOST` a cluster (with TLS `rediss+…`). With `?wait=N` a write is acknowledged when N replicas have
+/// it. A shared store that does not answer yet is no error for the service: it is waited for in the background, and
+/// [`Store::ready`] says so.
 ///
 /// # Errors
 /// [`StoreError::Settings`] when the URL or the file cannot be what was meant, or another service holds the file;

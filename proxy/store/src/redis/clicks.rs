@@ -1,10 +1,11 @@
 //! Clicks.
 
-use super::{fault, keys, link::Link, scripts};
+use super::{fault, keys, links::Links, scripts};
 use crate::{
     contract::{PendingClick, Result, StoreError},
     resolution,
 };
+use redis::aio::MultiplexedConnection;
 use std::collections::HashMap;
 use usher_model::{AffiliateCode, Click, ClickId, SiteName, UnixMs, VisitorKey, limits};
 
@@ -15,7 +16,7 @@ const AT_ONCE: usize = 100;
 type Fields = (String, String, String, String, String);
 
 /// See [`crate::Store::record_clicks`].
-pub(super) async fn record(link: &Link, clicks: &[(Click, Option<PendingClick>)]) -> Result<()> {
+pub(super) async fn record(links: &Links, clicks: &[(Click, Option<PendingClick>)]) -> Result<()> {
     let mut sites: HashMap<&SiteName, Vec<&(Click, Option<PendingClick>)>> = HashMap::new();
     for click in clicks {
         sites.entry(&click.0.site).or_default().push(click);
@@ -32,20 +33,19 @@ pub(super) async fn record(link: &Link, clicks: &[(Click, Option<PendingClick>)]
                 script.arg(pending.as_ref().map_or("", |pending| &pending.body));
                 script.arg(pending.as_ref().map_or(0, |pending| pending.due_at.0));
             }
-            link.work(|mut connection| async move { script.invoke_async::<()>(&mut connection).await })
-                .await?;
+            let () = links.of(site).run_promise(&script).await?;
         }
     }
     Ok(())
 }
 
 /// See [`crate::Store::click`].
-pub(super) async fn find(link: &Link, site: &SiteName, id: &ClickId) -> Result<Option<Click>> {
+pub(super) async fn find(links: &Links, site: &SiteName, id: &ClickId) -> Result<Option<Click>> {
     let mut get = redis::cmd("HMGET");
     get.arg(keys::click(site, id)).arg(&["affiliate", "visitor", "created_at", "upstream", "value"]);
     type Found = (Option<String>, Option<String>, Option<String>, Option<String>, Option<String>);
     let found: Found =
-        link.read(|mut connection| async move { get.query_async(&mut connection).await }).await?;
+        links.of(site).read(|mut connection| async move { get.query_async(&mut connection).await }).await?;
     let (Some(affiliate), visitor, created_at, upstream, value) = found else { return Ok(None) };
     let or_empty = Option::unwrap_or_default;
     let fields = (affiliate, or_empty(visitor), or_empty(created_at), or_empty(upstream), or_empty(value));
@@ -54,15 +54,16 @@ pub(super) async fn find(link: &Link, site: &SiteName, id: &ClickId) -> Result<O
 
 /// See [`crate::Store::click_of_visitor`].
 pub(super) async fn newest(
-    link: &Link,
+    links: &Links,
     site: &SiteName,
     visitor: VisitorKey,
     since: UnixMs,
 ) -> Result<Option<Click>> {
     let mut script = scripts::NEWEST_CLICK.key(keys::outbox(site));
     script.arg(visitor_word(Some(visitor))).arg(since.0);
-    let found: Vec<String> =
-        link.read(|mut connection| async move { script.invoke_async(&mut connection).await }).await?;
+    let run =
+        |mut connection: MultiplexedConnection| async move { script.invoke_async(&mut connection).await };
+    let found: Vec<String> = links.of(site).read(run).await?;
     let Ok([id, affiliate, visitor, created_at, upstream, value]) = <[String; 6]>::try_from(found) else {
         return Ok(None);
     };

@@ -1,6 +1,6 @@
 //! Promo codes: a hash that other programs read and write as well, and our counts in a hash beside it.
 
-use super::{keys, link::Link};
+use super::{keys, links::Links};
 use crate::contract::Result;
 use redis::{RedisResult, aio::MultiplexedConnection};
 use std::collections::HashMap;
@@ -12,12 +12,9 @@ const PAGE: usize = 1_000;
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// See [`crate::Store::codes`].
-pub(super) async fn all(link: &Link, site: &SiteName) -> Result<Vec<(PromoCode, Code)>> {
-    let read = |connection: MultiplexedConnection| async move {
-        let values = fields(connection.clone(), keys::codes(site)).await?;
-        Ok((values, fields(connection, keys::code_uses(site)).await?))
-    };
-    let (values, uses) = link.work(read).await?;
+pub(super) async fn all(links: &Links, site: &SiteName) -> Result<Vec<(PromoCode, Code)>> {
+    let values = links.of_codes(site).work(|connection| fields(connection, keys::codes(site))).await?;
+    let uses = links.of(site).work(|connection| fields(connection, keys::code_uses(site))).await?;
     let uses: HashMap<PromoCode, u64> =
         uses.iter().filter_map(|(name, count)| counted(name, count)).collect();
     let mut codes: HashMap<PromoCode, (bool, Code)> = HashMap::with_capacity(values.len());
@@ -43,7 +40,7 @@ pub(super) async fn all(link: &Link, site: &SiteName) -> Result<Vec<(PromoCode, 
 }
 
 /// See [`crate::Store::put_codes`].
-pub(super) async fn put(link: &Link, site: &SiteName, codes: &[(PromoCode, Code)]) -> Result<()> {
+pub(super) async fn put(links: &Links, site: &SiteName, codes: &[(PromoCode, Code)]) -> Result<()> {
     if codes.is_empty() {
         return Ok(());
     }
@@ -53,11 +50,11 @@ pub(super) async fn put(link: &Link, site: &SiteName, codes: &[(PromoCode, Code)
     for (name, code) in codes {
         put.arg(name.as_str()).arg(code.to_json());
     }
-    link.work(|mut connection| async move { put.query_async(&mut connection).await }).await
+    links.of_codes(site).promise(|mut connection| async move { put.query_async(&mut connection).await }).await
 }
 
 /// See [`crate::Store::remove_code`]. Every field that folds to the code goes, however others wrote it.
-pub(super) async fn remove(link: &Link, site: &SiteName, code: &PromoCode) -> Result<bool> {
+pub(super) async fn remove(links: &Links, site: &SiteName, code: &PromoCode) -> Result<bool> {
     let remove = |mut connection: MultiplexedConnection| async move {
         let all = fields(connection.clone(), keys::codes(site)).await?;
         let same =
@@ -68,11 +65,16 @@ pub(super) async fn remove(link: &Link, site: &SiteName, code: &PromoCode) -> Re
             let mut delete = redis::cmd("HDEL");
             let () = delete.arg(keys::codes(site)).arg(names).query_async(&mut connection).await?;
         }
-        let mut delete = redis::cmd("HDEL");
-        let () = delete.arg(keys::code_uses(site)).arg(code.as_str()).query_async(&mut connection).await?;
         Ok(found)
     };
-    link.work(remove).await
+    let found = links.of_codes(site).promise(remove).await?;
+    let mut delete = redis::cmd("HDEL");
+    delete.arg(keys::code_uses(site)).arg(code.as_str());
+    let () = links
+        .of(site)
+        .promise(|mut connection| async move { delete.query_async(&mut connection).await })
+        .await?;
+    Ok(found)
 }
 
 async fn fields(mut connection: MultiplexedConnection, key: String) -> RedisResult<Fields> {

@@ -4,7 +4,7 @@
 //! several of them (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
 //! The scripts build the rest of the names from that of the outbox; `scripts/common.lua` lists them.
 
-use usher_model::{ClickId, Job, SiteName};
+use usher_model::{ClickId, Job, SiteName, Source, State};
 
 /// Promo codes: a hash, field = folded code, value = JSON.
 pub(super) fn codes(site: &SiteName) -> String {
@@ -16,19 +16,19 @@ pub(super) fn code_uses(site: &SiteName) -> String {
     own(site, "code_uses")
 }
 
-/// Deliveries that are due or held: a sorted set, score = when it may be claimed.
+/// Deliveries that are due and that nobody holds: a sorted set, score = when it may be claimed.
 pub(super) fn outbox(site: &SiteName) -> String {
     own(site, "outbox")
 }
 
-/// Deliveries that are not settled: a sorted set, score = when they came in.
-pub(super) fn waiting(site: &SiteName) -> String {
-    own(site, "waiting")
+/// Deliveries that somebody holds: a sorted set, score = when the lease ends.
+pub(super) fn held(site: &SiteName) -> String {
+    own(site, "held")
 }
 
-/// Deliveries that failed for good: a sorted set, score = when.
-pub(super) fn dead(site: &SiteName) -> String {
-    own(site, "dead")
+/// Records in that state: a sorted set, score = when it came in.
+pub(super) fn state(site: &SiteName, state: State) -> String {
+    own(site, &format!("state:{}", state.word()))
 }
 
 /// A click: a hash.
@@ -42,8 +42,8 @@ pub(super) fn delivery(site: &SiteName, id: &str) -> String {
 }
 
 /// The id of the entry that took a key.
-pub(super) fn taken(site: &SiteName, job: Job, key: &str) -> String {
-    own(site, &format!("key:{}:{key}", job.word()))
+pub(super) fn taken(site: &SiteName, source: &Source, job: Job, key: &str) -> String {
+    own(site, &format!("key:{source}:{}:{key}", job.word()))
 }
 
 /// The click that a customer is bound to.
@@ -51,8 +51,20 @@ pub(super) fn customer(site: &SiteName, customer: &str) -> String {
     own(site, &format!("customer:{customer}"))
 }
 
-/// Written to find out whether writing works.
-pub(super) const PROBE: &str = "usher:probe";
+/// The click that bound an order: a hash.
+pub(super) fn order(site: &SiteName, order: &str) -> String {
+    own(site, &format!("order:{order}"))
+}
+
+/// Written to find out whether writing works, and whether replicas follow.
+pub(super) fn probe(site: &SiteName) -> String {
+    own(site, "probe")
+}
+
+/// The same beside the promo codes: in their slot.
+pub(super) fn codes_probe(site: &SiteName) -> String {
+    format!("usher:{{{}}}:probe", codes(site))
+}
 
 fn own(site: &SiteName, rest: &str) -> String {
     format!("usher:{{{site}}}:{rest}")

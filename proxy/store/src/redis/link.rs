@@ -3,12 +3,19 @@
 //! The crate's own `ConnectionManager` reconnects when a connection breaks, but one to a frozen server does not break.
 //! So the connection is kept here: after a call that was not answered in time, reads fail at once until a ping in the
 //! background is answered. That ping goes over a new connection, for the old one may lead nowhere, or to a server that
-//! is the primary no longer.
+//! is the primary no longer; where to connect is asked anew each time.
 
-use super::fault;
+use super::{
+    fault,
+    replicas::Replicas,
+    servers::{self, Servers},
+};
 use crate::contract::{Result, StoreError};
-use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
-use std::{future::Future, io, time::Duration};
+use redis::{
+    AsyncConnectionConfig, FromRedisValue, RedisError, RedisResult, ScriptInvocation,
+    aio::MultiplexedConnection,
+};
+use std::{future::Future, io, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::AbortHandle,
@@ -16,25 +23,53 @@ use tokio::{
 };
 use usher_model::limits;
 
-/// Connecting, logging in and a ping.
-const CONNECT: Duration = Duration::from_millis(1_000);
 /// Between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Calls that wait to be sent; the crate's default of 50 makes them wait for each other under load.
-const SENT_AHEAD: usize = 1_024;
+/// How often Sentinels are asked whether the primary is another one by now: one that was cut off from them may still
+/// answer us, and forget all that it took.
+const LOOK: Duration = Duration::from_millis(1_000);
 
 /// A connection that is known to answer.
 #[derive(Clone)]
-struct Live {
+pub(super) struct Live {
     /// Counts connections, so that a late failure of an old one is not blamed on the new one.
     number: u64,
     connection: MultiplexedConnection,
+    /// For writes that replicas must have, when some must.
+    replicas: Option<Replicas>,
+    address: String,
+}
+
+/// What a link leads to: the primary that keeps a key.
+pub(super) struct Goal {
+    pub(super) servers: Arc<Servers>,
+    pub(super) key: String,
+    /// A key on the same server that may be overwritten.
+    pub(super) probe: String,
+}
+
+impl Goal {
+    /// Connects to the primary as it is now.
+    pub(super) async fn reach(&self) -> RedisResult<Live> {
+        let client = self.servers.primary(&self.key).await?;
+        let connection = servers::connect(&client, AsyncConnectionConfig::new()).await?;
+        let replicas = match self.servers.replicas {
+            0 => None,
+            count => {
+                let own = servers::connect(&client, AsyncConnectionConfig::new()).await?;
+                Some(Replicas::follow(own, count, self.probe.clone()))
+            }
+        };
+        Ok(Live { number: 0, connection, replicas, address: servers::address(&client) })
+    }
 }
 
 /// The link to Redis.
 pub(super) struct Link {
     live: watch::Sender<Option<Live>>,
     prober: AbortHandle,
+    /// A key on the same server that may be overwritten.
+    probe: String,
 }
 
 impl Drop for Link {
@@ -45,10 +80,11 @@ impl Drop for Link {
 
 impl Link {
     /// Begins with `first`, and connects anew in the background whenever that is needed.
-    pub(super) fn start(client: Client, first: Option<MultiplexedConnection>) -> Self {
-        let (live, _) = watch::channel(first.map(|connection| Live { number: 0, connection }));
-        let prober = tokio::spawn(probe(client, live.clone())).abort_handle();
-        Self { live, prober }
+    pub(super) fn start(goal: Goal, first: Option<Live>) -> Self {
+        let (live, _) = watch::channel(first);
+        let probe = goal.probe.clone();
+        let prober = tokio::spawn(keep(goal, live.clone())).abort_handle();
+        Self { live, prober, probe }
     }
 
     /// A read on a visitor's time: within [`limits::STORE_READ_MS`], or at once when Redis is known not to answer.
@@ -64,6 +100,55 @@ impl Link {
     where
         F: Future<Output = RedisResult<T>>,
     {
+        self.call_patiently(|live| call(live.connection)).await
+    }
+
+    /// The same, at once an error when Redis is known not to answer.
+    pub(super) async fn work_now<T, F>(&self, call: impl FnOnce(MultiplexedConnection) -> F) -> Result<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        self.call_now(limits::STORE_WRITE_MS, call).await
+    }
+
+    /// The same as [`Link::work`] for what somebody relies on afterwards: returns when as
+    /// many replicas have it as the URL asks for.
+    pub(super) async fn promise<T, F>(&self, call: impl FnOnce(MultiplexedConnection) -> F) -> Result<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let call = |live: Live| async move {
+            let Some(replicas) = live.replicas else { return call(live.connection).await };
+            let done = call(replicas.connection()).await?;
+            replicas.have_it().await?;
+            Ok(done)
+        };
+        self.call_patiently(call).await
+    }
+
+    /// Runs a script as [`Link::work`] does.
+    pub(super) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T> {
+        self.work(|mut connection| async move { script.invoke_async(&mut connection).await }).await
+    }
+
+    /// Runs a script as [`Link::promise`] does.
+    pub(super) async fn run_promise<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T> {
+        self.promise(|mut connection| async move { script.invoke_async(&mut connection).await }).await
+    }
+
+    /// Whether Redis takes a write now; at once an error when it is known not to answer.
+    pub(super) async fn takes_writes(&self) -> Result<()> {
+        let mut probe = redis::cmd("SET");
+        probe.arg(&self.probe).arg(1);
+        let run =
+            |mut connection: MultiplexedConnection| async move { probe.query_async(&mut connection).await };
+        self.work_now(run).await
+    }
+
+    async fn call_patiently<T, F>(&self, call: impl FnOnce(Live) -> F) -> Result<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
         let mut live = self.live.subscribe();
         let mut number = None;
         let work = async {
@@ -71,28 +156,21 @@ impl Link {
             let found =
                 found.ok_or_else(|| RedisError::from(io::Error::from(io::ErrorKind::NotConnected)))?;
             number = Some(found.number);
-            call(found.connection).await
+            call(found).await
         };
         let outcome = timeout(Duration::from_millis(limits::STORE_WRITE_MS), work).await;
-        self.judge(outcome.unwrap_or_else(|_| Err(late())), number)
-    }
-
-    /// Whether Redis takes a write now; at once an error when it is known not to answer.
-    pub(super) async fn probe_write<F>(&self, call: impl FnOnce(MultiplexedConnection) -> F) -> Result<()>
-    where
-        F: Future<Output = RedisResult<()>>,
-    {
-        self.call_now(limits::STORE_WRITE_MS, call).await
+        self.judge(outcome.unwrap_or_else(|_| Err(servers::late())), number)
     }
 
     async fn call_now<T, F>(&self, ms: u64, call: impl FnOnce(MultiplexedConnection) -> F) -> Result<T>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let found = self.live.borrow().clone();
-        let found = found.ok_or_else(|| StoreError::Unavailable("Redis is being waited for".to_owned()))?;
-        let outcome = timeout(Duration::from_millis(ms), call(found.connection)).await;
-        self.judge(outcome.unwrap_or_else(|_| Err(late())), Some(found.number))
+        let found = self.live.borrow().as_ref().map(|live| (live.number, live.connection.clone()));
+        let (number, connection) =
+            found.ok_or_else(|| StoreError::Unavailable("Redis is being waited for".to_owned()))?;
+        let outcome = timeout(Duration::from_millis(ms), call(connection)).await;
+        self.judge(outcome.unwrap_or_else(|_| Err(servers::late())), Some(number))
     }
 
     fn judge<T>(&self, outcome: RedisResult<T>, number: Option<u64>) -> Result<T> {
@@ -111,52 +189,39 @@ impl Link {
     }
 }
 
-/// Connects, logs in and asks for a sign of life.
-pub(super) async fn connect(
-    client: &Client,
-    config: AsyncConnectionConfig,
-) -> RedisResult<MultiplexedConnection> {
-    // The callers' total deadlines are the ones that count; the crate's own would be half a second.
-    let config = config
-        .set_connection_timeout(Some(CONNECT))
-        .set_response_timeout(Some(Duration::from_millis(limits::STORE_WRITE_MS)))
-        .set_pipeline_buffer_size(SENT_AHEAD);
-    let connect = async {
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        ping(connection.clone()).await?;
-        Ok(connection)
-    };
-    timeout(CONNECT, connect).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// Asks for a sign of life.
-pub(super) async fn ping(mut connection: MultiplexedConnection) -> RedisResult<()> {
-    redis::cmd("PING").query_async(&mut connection).await
-}
-
-fn late() -> RedisError {
-    RedisError::from(io::Error::new(io::ErrorKind::TimedOut, "Redis gave no answer in time"))
-}
-
-async fn probe(client: Client, live: watch::Sender<Option<Live>>) {
+/// Connects whenever there is no connection that is known to answer.
+async fn keep(goal: Goal, live: watch::Sender<Option<Live>>) {
     let mut state = live.subscribe();
     let mut number = 0;
-    while state.wait_for(Option::is_none).await.is_ok() {
+    loop {
+        let address = state.borrow_and_update().as_ref().map(|live| live.address.clone());
+        if let Some(address) = address {
+            let lost = async { state.wait_for(Option::is_none).await.is_ok() };
+            match timeout(LOOK, lost).await {
+                Ok(true) => continue,
+                Ok(false) => return,
+                Err(_) => {}
+            }
+            if goal.servers.whereabouts().await.is_none_or(|now| now == address) {
+                continue;
+            }
+            tracing::warn!(from = address, "Sentinels name another primary");
+        }
         number += 1;
-        let connection = reconnect(&client).await;
-        live.send_replace(Some(Live { number, connection }));
+        let reached = reconnect(&goal).await;
+        live.send_replace(Some(Live { number, ..reached }));
     }
 }
 
-async fn reconnect(client: &Client) -> MultiplexedConnection {
+async fn reconnect(goal: &Goal) -> Live {
     let mut told = false;
     loop {
-        match connect(client, AsyncConnectionConfig::new()).await {
-            Ok(connection) => {
+        match goal.reach().await {
+            Ok(live) => {
                 if told {
                     tracing::info!("Redis answers again");
                 }
-                return connection;
+                return live;
             }
             Err(why) if !told => {
                 tracing::warn!(%why, "Redis does not answer; it is waited for");

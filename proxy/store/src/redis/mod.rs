@@ -1,5 +1,7 @@
-//! The shared store: Redis, for many edges at once.
+//! The shared store: Redis, for many edges at once; one server, one with Sentinels, or a cluster.
 
+mod address;
+mod bindings;
 mod clicks;
 mod codes;
 pub(crate) mod durability;
@@ -7,47 +9,45 @@ mod fault;
 mod keys;
 mod ledger;
 mod link;
+mod links;
 mod outbox;
+mod payments;
+mod people;
+mod race;
+mod record;
+mod replicas;
 mod scripts;
+mod servers;
 mod tracking;
+mod upkeep;
 
-use self::link::Link;
+use self::{links::Links, servers::Servers};
 use crate::{
     Role,
-    contract::{Backlog, PendingClick, Result, Store, StoreError},
+    contract::{Backlog, PendingClick, Result, Store},
 };
 use async_trait::async_trait;
-use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use std::sync::Arc;
 use tokio::{sync::watch, task::AbortHandle};
 use usher_model::{
-    Acceptance, Click, ClickId, Code, Delivery, Entry, EntryState, Job, PromoCode, Settlement, SiteName,
-    Source, UnixMs, VisitorKey,
+    Acceptance, Bound, Click, ClickId, Code, Delivery, Entry, EntryState, Job, Listing, OrderBinding,
+    Payment, PaymentRef, PromoCode, Record, Settlement, SiteName, Source, UnixMs, VisitorKey,
 };
 
-/// Opens the server that `url` names.
+/// Opens the servers that `url` names.
 pub(crate) async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<RedisStore> {
     // rustls asks for a provider once a process; whoever installed one already was right.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::open(url).map_err(|why| StoreError::Settings(format!("store url: {why}")))?;
-    let connected = link::connect(&client, AsyncConnectionConfig::new()).await;
-    let first = match connected.map_err(|why| fault::of(&why)) {
-        Ok(connection) => Some(connection),
-        // The service starts also while Redis is down, and says that it is not ready.
-        Err(StoreError::Unavailable(why)) if role == Role::Service => {
-            tracing::warn!(%why, "Redis does not answer yet; it is waited for");
-            None
-        }
-        Err(why) => return Err(why),
-    };
+    let servers = Arc::new(Servers::of(url)?);
+    let links = Links::open(Arc::clone(&servers), sites, role).await?;
     let (changes, receiver) = watch::channel(0);
-    let tracker = tokio::spawn(tracking::watch(client.clone(), sites.to_vec(), changes)).abort_handle();
-    Ok(RedisStore { link: Link::start(client, first), sites: sites.to_vec(), changes: receiver, tracker })
+    let tracker = tokio::spawn(tracking::watch(servers, sites.to_vec(), changes)).abort_handle();
+    Ok(RedisStore { links, changes: receiver, tracker })
 }
 
 /// The store.
 pub(crate) struct RedisStore {
-    link: Link,
-    sites: Vec<SiteName>,
+    links: Links,
     changes: watch::Receiver<u64>,
     tracker: AbortHandle,
 }
@@ -61,15 +61,15 @@ impl Drop for RedisStore {
 #[async_trait]
 impl Store for RedisStore {
     async fn codes(&self, site: &SiteName) -> Result<Vec<(PromoCode, Code)>> {
-        codes::all(&self.link, site).await
+        codes::all(&self.links, site).await
     }
 
     async fn put_codes(&self, site: &SiteName, codes: Vec<(PromoCode, Code)>) -> Result<()> {
-        codes::put(&self.link, site, &codes).await
+        codes::put(&self.links, site, &codes).await
     }
 
     async fn remove_code(&self, site: &SiteName, code: &PromoCode) -> Result<bool> {
-        codes::remove(&self.link, site, code).await
+        codes::remove(&self.links, site, code).await
     }
 
     fn code_changes(&self) -> watch::Receiver<u64> {
@@ -77,11 +77,11 @@ impl Store for RedisStore {
     }
 
     async fn record_clicks(&self, clicks: Vec<(Click, Option<PendingClick>)>) -> Result<()> {
-        clicks::record(&self.link, &clicks).await
+        clicks::record(&self.links, &clicks).await
     }
 
     async fn click(&self, site: &SiteName, id: &ClickId) -> Result<Option<Click>> {
-        clicks::find(&self.link, site, id).await
+        clicks::find(&self.links, site, id).await
     }
 
     async fn click_of_visitor(
@@ -90,48 +90,87 @@ impl Store for RedisStore {
         visitor: VisitorKey,
         since: UnixMs,
     ) -> Result<Option<Click>> {
-        clicks::newest(&self.link, site, visitor, since).await
+        clicks::newest(&self.links, site, visitor, since).await
     }
 
     async fn accept(&self, entry: Entry) -> Result<Acceptance> {
-        ledger::accept(&self.link, entry).await
+        ledger::accept(&self.links, entry).await
     }
 
     async fn accepted(
         &self,
         site: &SiteName,
-        _: &Source,
+        source: &Source,
         job: Job,
         key: &str,
     ) -> Result<Option<(Vec<u8>, EntryState)>> {
-        ledger::accepted(&self.link, site, job, key).await
+        ledger::accepted(&self.links, site, source, job, key).await
+    }
+
+    async fn payment(&self, site: &SiteName, source: &Source, of: &PaymentRef) -> Result<Option<Payment>> {
+        payments::payment(&self.links, site, source, of).await
+    }
+
+    async fn link(
+        &self,
+        site: &SiteName,
+        source: &Source,
+        name: &str,
+        alias_of: &str,
+        now: UnixMs,
+    ) -> Result<()> {
+        payments::link(&self.links, site, source, name, alias_of, now).await
     }
 
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>> {
-        ledger::click_of_customer(&self.link, site, customer).await
+        bindings::click_of_customer(&self.links, site, customer).await
+    }
+
+    async fn bind_order(&self, site: &SiteName, order: &str, click: &ClickId, now: UnixMs) -> Result<Bound> {
+        bindings::bind_order(&self.links, site, order, click, now).await
+    }
+
+    async fn order(&self, site: &SiteName, order: &str) -> Result<Option<OrderBinding>> {
+        bindings::order(&self.links, site, order).await
     }
 
     async fn claim(&self, now: UnixMs, lease_ms: i64, limit: usize) -> Result<Vec<Delivery>> {
-        outbox::claim(&self.link, &self.sites, now, lease_ms, limit).await
+        outbox::claim(&self.links, now, lease_ms, limit).await
     }
 
     async fn settle(&self, delivery: &Delivery, settlement: Settlement, now: UnixMs) -> Result<()> {
-        outbox::settle(&self.link, delivery, &settlement, now).await
+        outbox::settle(&self.links, delivery, &settlement, now).await
+    }
+
+    async fn hasten(&self, now: UnixMs) -> Result<u64> {
+        outbox::hasten(&self.links, now).await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        outbox::backlog(&self.link, &self.sites).await
+        outbox::backlog(&self.links).await
+    }
+
+    async fn find(&self, site: &SiteName, name: &str) -> Result<Vec<Record>> {
+        people::find(&self.links, site, name).await
+    }
+
+    async fn list(&self, listing: &Listing) -> Result<Vec<Record>> {
+        people::list(&self.links, listing).await
+    }
+
+    async fn retry(&self, site: &SiteName, id: &str, now: UnixMs) -> Result<bool> {
+        people::retry(&self.links, site, id, now).await
+    }
+
+    async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool> {
+        people::discard(&self.links, site, id, why, now).await
     }
 
     async fn forget(&self, before: UnixMs) -> Result<u64> {
-        ledger::forget(&self.link, &self.sites, before).await
+        upkeep::forget(&self.links, before).await
     }
 
     async fn ready(&self) -> Result<()> {
-        let mut probe = redis::cmd("SET");
-        probe.arg(keys::PROBE).arg(1).arg("PX").arg(1_000);
-        let run =
-            |mut connection: MultiplexedConnection| async move { probe.query_async(&mut connection).await };
-        self.link.probe_write(run).await
+        self.links.take_writes().await
     }
 }

@@ -5,17 +5,26 @@ use redis::Script;
 use std::sync::LazyLock;
 
 macro_rules! scripts {
-    ($($name:ident $file:literal)*) => {
-        $(pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(concat!(include_str!("scripts/common.lua"), include_str!($file))));)*
+    ($($name:ident $($file:literal)+;)*) => {
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(include_str!("scripts/common.lua"), $(include_str!($file)),+))
+        });)*
     };
 }
 
 scripts! {
-    RECORD_CLICKS "scripts/record_clicks.lua"
-    NEWEST_CLICK "scripts/newest_click.lua"
-    ACCEPT "scripts/accept.lua"
-    CLAIM "scripts/claim.lua"
-    SETTLE "scripts/settle.lua"
-    FORGET "scripts/forget.lua"
+    RECORD_CLICKS "scripts/record_clicks.lua";
+    NEWEST_CLICK "scripts/newest_click.lua";
+    BIND_ORDER "scripts/bind_order.lua";
+    LET_GO "scripts/let_go.lua";
+    CLAIM "scripts/claim.lua";
+    HASTEN "scripts/hasten.lua";
+    FIND "scripts/find.lua";
+    ACCEPT "scripts/ledger.lua" "scripts/accept.lua";
+    PAYMENT "scripts/ledger.lua" "scripts/payment.lua";
+    LINK "scripts/ledger.lua" "scripts/link.lua";
+    SETTLE "scripts/ledger.lua" "scripts/settle.lua";
+    RETRY "scripts/ledger.lua" "scripts/retry.lua";
+    DISCARD "scripts/ledger.lua" "scripts/discard.lua";
+    FORGET "scripts/ledger.lua" "scripts/forget.lua";
 }

@@ -4,11 +4,15 @@
 //! In broadcast mode, for two reasons. In the default mode a key is told of once and must be read again over the very
 //! connection that tracks before it is told of again, so that a change between the message and that read needs care; in
 //! broadcast mode every change is told and reads go over any connection. And the server remembers two prefixes a site
-//! instead of what each edge has read.
+//! instead of what each edge has read. In a cluster each primary is followed, since a slot may move to any of them.
 
-use super::{fault, keys, link};
+use super::{
+    fault, keys,
+    servers::{self, Servers},
+};
 use redis::{
     AsyncConnectionConfig, Client, IntoConnectionInfo as _, ProtocolVersion, PushInfo, PushKind, RedisResult,
+    aio::MultiplexedConnection,
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
@@ -17,20 +21,20 @@ use tokio::{
 };
 use usher_model::SiteName;
 
-/// How often the connection is asked whether it still lives, and how long it may take to say so.
+/// How often a connection is asked whether it still lives, and how long it may take to say so.
 const PULSE: Duration = Duration::from_millis(1_000);
 /// Between two tries to connect. Where a server will not track, codes are looked at as often.
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Raises `changes` whenever codes or uses of these sites may have changed.
-pub(super) async fn watch(client: Client, sites: Vec<SiteName>, changes: watch::Sender<u64>) {
+pub(super) async fn watch(servers: Arc<Servers>, sites: Vec<SiteName>, changes: watch::Sender<u64>) {
     // Without a prefix every key of the server would be told of.
     if sites.is_empty() {
         return;
     }
     let mut told = false;
     loop {
-        if let Err(why) = follow(&client, &sites, &changes).await
+        if let Err(why) = follow_all(&servers, &sites, &changes).await
             && !fault::is_lost(&why)
         {
             if !told {
@@ -43,25 +47,61 @@ pub(super) async fn watch(client: Client, sites: Vec<SiteName>, changes: watch::
     }
 }
 
-/// Follows one connection until it breaks.
-async fn follow(client: &Client, sites: &[SiteName], changes: &watch::Sender<u64>) -> RedisResult<()> {
+/// Follows all primaries until a connection breaks or there are others.
+async fn follow_all(servers: &Servers, sites: &[SiteName], changes: &watch::Sender<u64>) -> RedisResult<()> {
     let broken = Arc::new(Notify::new());
-    let config = AsyncConnectionConfig::new().set_push_sender(listener(changes.clone(), Arc::clone(&broken)));
-    let mut connection = link::connect(&resp3(client)?, config).await?;
+    let primaries = servers.primaries().await?;
+    let (mut connections, mut failure) = (Vec::with_capacity(primaries.len()), None);
+    for primary in &primaries {
+        match follow(primary, sites, changes, &broken).await {
+            Ok(connection) => connections.push(connection),
+            Err(why) => failure = Some(why),
+        }
+    }
+    match failure {
+        // One that is away must not keep the others from being heard: they are looked at again and again meanwhile.
+        Some(why) if connections.is_empty() || !fault::is_lost(&why) => return Err(why),
+        Some(_) => sleep(PULSE).await,
+        None => {}
+    }
+    // What changed while nobody listened is not known.
+    raise(changes);
+    if connections.len() < primaries.len() {
+        return Ok(());
+    }
+    let known = addresses(&primaries);
+    loop {
+        let _ = timeout(PULSE, broken.notified()).await;
+        for connection in &connections {
+            if !matches!(timeout(PULSE, servers::ping(connection.clone())).await, Ok(Ok(()))) {
+                return Ok(());
+            }
+        }
+        if servers.is_replicated() && servers.primaries().await.is_ok_and(|now| addresses(&now) != known) {
+            return Ok(());
+        }
+    }
+}
+
+fn addresses(primaries: &[Client]) -> Vec<String> {
+    primaries.iter().map(servers::address).collect()
+}
+
+async fn follow(
+    primary: &Client,
+    sites: &[SiteName],
+    changes: &watch::Sender<u64>,
+    broken: &Arc<Notify>,
+) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new().set_push_sender(listener(changes.clone(), Arc::clone(broken)));
+    let mut connection = servers::connect(&resp3(primary)?, config).await?;
     let mut track = redis::cmd("CLIENT");
     track.arg("TRACKING").arg("ON").arg("BCAST");
     for site in sites {
         track.arg("PREFIX").arg(keys::codes(site)).arg("PREFIX").arg(keys::code_uses(site));
     }
     let () = track.query_async(&mut connection).await?;
-    // What changed while nobody listened is not known.
-    raise(changes);
-    loop {
-        let _ = timeout(PULSE, broken.notified()).await;
-        if !matches!(timeout(PULSE, link::ping(connection.clone())).await, Ok(Ok(()))) {
-            return Ok(());
-        }
-    }
+    Ok(connection)
 }
 
 fn listener(
