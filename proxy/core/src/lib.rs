@@ -8,12 +8,14 @@ pub mod codes;
 pub mod conversions;
 pub mod delivery;
 mod error;
+mod keyring;
 mod signed_click;
 #[cfg(test)]
 mod test_support;
 mod visitor;
 
 pub use error::Refusal;
+pub use keyring::{Certificates, FetchError, Keyring};
 pub use signed_click::SignedClick;
 pub use visitor::{Signals, Visitor};
 

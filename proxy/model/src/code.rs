@@ -50,6 +50,9 @@ pub struct Code {
     /// How many conversions it may be credited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_uses: Option<u64>,
+    /// What payment providers call it: their webhooks name a discount by its id, such as Stripe's `promo_…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provider_ids: Vec<String>,
     /// How many it has been credited for. Counted by the store beside the code, never part of its JSON.
     #[serde(skip)]
     pub uses: u64,
@@ -84,7 +87,7 @@ impl Validity {
 /// Why a stored code cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "its value is not a code: {0}; expected {{\"affiliate\":\"alice\",\"discount\":{{…}}?,\"starts_at\"?,\"expires_at\"?,\"max_uses\"?}}"
+    "its value is not a code: {0}; expected {{\"affiliate\":\"alice\",\"discount\":{{…}}?,\"starts_at\"?,\"expires_at\"?,\"max_uses\"?,\"provider_ids\"?}}"
 )]
 pub struct CodeFault(String);
 

@@ -99,14 +99,52 @@ pub const CODE_GUESSERS_REMEMBERED: usize = 50_000;
 
 // --- delivery
 
-/// The first pause between attempts; it doubles, and full jitter is applied.
+/// The first pause between attempts of one delivery; the next ones are longer by this factor, and full jitter is applied.
 pub const RETRY_FIRST_MS: i64 = 500;
+/// How much longer each pause is than the one before.
+pub const RETRY_FACTOR: i64 = 4;
 /// The longest pause between attempts.
-pub const RETRY_LONGEST_MS: i64 = 60 * 60 * 1000;
+pub const RETRY_LONGEST_MS: i64 = 4 * 60 * 60 * 1000;
+/// The longest that a platform's `Retry-After` is obeyed: one that asks for more is asked again meanwhile.
+pub const RETRY_AFTER_LONGEST_MS: i64 = 60 * 60 * 1000;
 /// How long a delivery is retried by itself before a person has to decide.
 pub const RETRY_FOR_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// The window of the platform's rate limits (<https://docs.affonso.io/api/rate-limits>): no rest until its reset is longer.
 pub const RATE_WINDOW_S: i64 = 60;
+/// How much later than it says the platform's window is taken to end: it tells whole seconds.
+pub const RATE_MARGIN_MS: u64 = 1_000;
+/// Calls in the first second, before the platform has told of its limits: what its smallest plan takes.
+pub const RATE_FIRST_CALLS: usize = 8;
+/// Of a window one part in so many is left to what comes in now while older work is sent.
+pub const RATE_RESERVE: u64 = 10;
+/// The shortest rest after a call too many.
+pub const RATE_PAUSE_MS: u64 = 250;
+/// Calls a second from which on nothing is slowed any more that was slowed by a refusal.
+pub const RATE_UNSLOWED: usize = 1_000;
+/// Failures in a row, without a success between them, after which the platform is taken to be down.
+pub const DOWN_AFTER: u32 = 5;
+/// The first pause until a call tries whether it is back; it doubles, and full jitter is applied.
+pub const DOWN_FIRST_MS: u64 = 500;
+/// The longest.
+pub const DOWN_LONGEST_MS: u64 = 60_000;
+/// Successes in a row after which it is taken to be back.
+pub const UP_AFTER: u32 = 5;
+/// How long an answer shows that the platform is up, whatever it makes of others' calls.
+pub const UP_FOR_MS: u64 = 60_000;
+/// How long work waits that was turned away because of what is wrong with its site alone, unless that is mended earlier.
+pub const PARKED_MS: u64 = 10 * 60_000;
+/// How much of such work waits for the next try instead.
+pub const PROBES: u32 = 8;
+/// Calls under way for one site, when there are others.
+pub const SITE_CALLS: usize = 48;
+/// How long work of a site waits that has so many.
+pub const CROWDED_MS: u64 = 30_000;
+/// How long a delivery waits in hand for its turn rather than being written down again.
+pub const TURN_MS: u64 = 2_000;
+/// How long calls under way may take when the process stops.
+pub const CALL_DRAIN_MS: u64 = 7_000;
+/// What is kept in the log of attempts of the platform's words.
+pub const ATTEMPT_CHARS: usize = 120;
 /// Attempts that are made at least, however old the delivery is: the edge may have been off meanwhile.
 pub const RETRY_AT_LEAST: u32 = 24;
 /// How long a claimed delivery belongs to the edge that claimed it.
@@ -156,6 +194,19 @@ pub const UPKEEP_MS: u64 = 60 * 60 * 1000;
 /// Records read at once when a person lists them or sends them again.
 pub const RECORDS_LISTED: usize = 200;
 
+// --- payment providers
+
+/// Fetching a certificate that a webhook is signed with. Providers wait for 5 s and more.
+pub const CERTIFICATE_MS: u64 = 4_000;
+/// A chain of certificates as PEM.
+pub const CERTIFICATE_BYTES: usize = 64 * 1024;
+/// Certificates kept in memory, and addresses remembered that gave none.
+pub const CERTIFICATES_KEPT: usize = 16;
+/// How long an address that gave none is left alone.
+pub const CERTIFICATE_REST_MS: i64 = 30_000;
+/// How long a payment of a customer whom only the platform may know waits for another event that names its referral.
+pub const OVERLAP_MS: i64 = 60_000;
+
 // --- files that a person names
 
 /// A recorded webhook: its body as JSON text takes more than the body itself.
@@ -184,6 +235,12 @@ const _: () = assert!(
 );
 const _: () =
     assert!(SETTLE_MS + 2 * STORE_WRITE_MS <= LEASE_MS as u64, "an outcome is written in its lease");
+const _: () = assert!(CALL_DRAIN_MS < DRAIN_MS, "what a call came to is written before the process ends");
+const _: () = assert!(HELD_FRESH_MS > TURN_MS && SITE_CALLS < UPSTREAM_CALLS);
+const _: () = assert!(
+    RETRY_AT_LEAST as i64 * RETRY_LONGEST_MS < RETRY_FOR_MS,
+    "all attempts are made by the time when they are counted"
+);
 const _: () = assert!(TRACK_CALL_MS <= UPSTREAM_CALL_MS);
 const _: () = assert!(UPSTREAM_WAIT_MS < UPSTREAM_CALL_MS, "the caller stops waiting before the call does");
 const _: () = assert!(RETRY_FOR_MS < KEYS_KEPT_MS, "a retry never outlives its idempotency key");

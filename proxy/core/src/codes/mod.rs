@@ -14,7 +14,22 @@ use usher_model::{ClickId, Clock, Code, CodeOrClick, PromoCode, Site, SiteName, 
 use usher_store::{Store, StoreError};
 
 /// A site's codes as they were last known.
-type Book = HashMap<PromoCode, Code>;
+#[derive(Default)]
+struct Book {
+    codes: HashMap<PromoCode, Code>,
+    /// By what payment providers call them.
+    of_providers: HashMap<String, PromoCode>,
+}
+
+impl Book {
+    fn new(codes: Vec<(PromoCode, Code)>) -> Self {
+        let ids = |(code, says): &(PromoCode, Code)| {
+            let code = code.clone();
+            says.provider_ids.iter().map(move |id| (id.clone(), code.clone())).collect::<Vec<_>>()
+        };
+        Self { of_providers: codes.iter().flat_map(ids).collect(), codes: codes.into_iter().collect() }
+    }
+}
 
 /// What a code turned out to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +101,7 @@ impl Codes {
     /// The code, as it was last known.
     #[must_use]
     pub fn find(&self, site: &Site, code: &PromoCode) -> Option<Code> {
-        self.books.load().get(&site.name)?.get(code).cloned()
+        self.books.load().get(&site.name)?.codes.get(code).cloned()
     }
 
     /// The same for a sale: that the codes were never read yet is no word on any of them.
@@ -95,9 +110,14 @@ impl Codes {
     /// [`Refusal::Unavailable`] when they were not.
     pub(crate) fn surely_find(&self, site: &Site, code: &PromoCode) -> Result<Option<Code>, Refusal> {
         match self.books.load().get(&site.name) {
-            Some(book) => Ok(book.get(code).cloned()),
+            Some(book) => Ok(book.codes.get(code).cloned()),
             None => Err(StoreError::Unavailable("promo codes were not read yet".to_owned()).into()),
         }
+    }
+
+    /// The code that a payment provider calls so.
+    pub(crate) fn of_provider(&self, site: &Site, id: &str) -> Option<PromoCode> {
+        self.books.load().get(&site.name)?.of_providers.get(id).cloned()
     }
 
     /// Reads the codes of `sites` again whenever the store says that they may have changed, until `stop`.
@@ -130,7 +150,7 @@ impl Codes {
             match self.store.codes(site).await {
                 Ok(codes) => {
                     tracing::debug!(%site, codes = codes.len(), "promo codes read");
-                    books.insert(site.clone(), Arc::new(codes.into_iter().collect()));
+                    books.insert(site.clone(), Arc::new(Book::new(codes)));
                 }
                 Err(error) => {
                     tracing::warn!(%site, %error, "promo codes stay as they were last known");

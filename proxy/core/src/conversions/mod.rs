@@ -11,6 +11,7 @@ mod refund;
 mod sale;
 mod segment;
 mod signup;
+mod webhook;
 mod write;
 
 use crate::{Refusal, Tools, Visitor, codes::Codes, delivery::Handle};
@@ -20,6 +21,8 @@ use sale::Sale;
 use std::sync::Arc;
 use usher_model::{Answer, Job, RecordId, Site};
 use write::Written;
+
+pub use webhook::Heard;
 
 /// Accepts sales, leads, events, refunds and clicks. What one of its calls has answered well is on stable storage; the
 /// answer is the platform's own when it comes in time, else `202`. Run calls detached from the request that brings them.

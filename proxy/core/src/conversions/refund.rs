@@ -158,14 +158,9 @@ impl Conversions {
     ) -> Result<Entry, Refusal> {
         let RefundRequest { amount, currency, mut fields, .. } = request;
         fields.insert("external_event_id".to_owned(), raw(&key)?);
-        if payment.is_none() {
-            // Nobody here knows what was paid: the platform is told what the caller said.
-            for (name, value) in [
-                ("amount", amount.map(|amount| raw_number(&amount)).transpose()?),
-                ("currency", currency.map(|currency| raw(&currency)).transpose()?),
-            ] {
-                fields.extend(value.map(|value| (name.to_owned(), value)));
-            }
+        if let (None, Some(currency)) = (payment, currency) {
+            // Nobody here knows what was paid, so the platform has to compare.
+            fields.insert("currency".to_owned(), raw(&currency)?);
         }
         // One that waits for its payment is not sent by us, and its answer not waited for.
         let now = self.tools.clock.now();
@@ -216,11 +211,6 @@ fn weigh(request: &RefundRequest, payment: &Payment) -> Result<(), Refusal> {
         return Err(Refusal::invalid("amount", format!("amount: only {left} {currency} is left to refund")));
     }
     Ok(())
-}
-
-fn raw_number(amount: &Decimal) -> Result<Box<serde_json::value::RawValue>, Refusal> {
-    serde_json::value::RawValue::from_string(amount.to_string())
-        .map_err(|error| Refusal::invalid("amount", error.to_string()))
 }
 
 /// The id in the path: anything that can be one.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Refusal,
-    attribution::{By, Hints, NamedCustomer, Rule, Trace},
+    attribution::{By, Hints, NamedCustomer, Rule, Trace, patiently},
     keyring::Keyring,
 };
 use serde_json::json;
@@ -51,7 +51,7 @@ impl Conversions {
         let extracted = &outcome.extracted;
         match &outcome.verdict {
             Verdict::Conversion(paid) | Verdict::Unidentified(paid) => {
-                let sale = self.sale(site, webhook, paid, extracted)?;
+                let sale = self.sale(site, webhook, paid, extracted).await?;
                 once(self.take(site, &sale).await.map(|_| ()))?;
             }
             Verdict::Refund(refund) => self.went_back(site, webhook, refund, extracted).await?,
@@ -68,7 +68,7 @@ impl Conversions {
     }
 
     /// The sale that a payment is. Its idempotency key is the payment's id, so that overlapping events are one.
-    fn sale(
+    async fn sale(
         &self,
         site: &Site,
         webhook: &Webhook,
@@ -79,16 +79,12 @@ impl Conversions {
         let mut names = extracted.payment_ids.clone();
         names.push(paid.provider_order_id.clone());
         let names = distinct(names, &paid.external_event_id);
-        let customers: Vec<NamedCustomer> =
-            paid.customer_id.iter().map(|id| customer(webhook, id)).collect();
+        let customers: Vec<NamedCustomer> = paid.customer_id.iter().map(|id| customer(webhook, id)).collect();
         let click = paid.referral_id.as_ref().and_then(|id| ClickId::new(id.as_str()).ok());
-        let mut orders = names.clone();
-        orders.push(paid.external_event_id.clone());
         let hints = Hints {
             clicks: click.into_iter().map(|id| (By::Named, "referral_id", id)).collect(),
             promo_code: extracted.promo.as_ref().and_then(|promo| self.promo_code(site, promo)),
-            orders,
-            bind_only_known_orders: true,
+            orders: self.bound(site, names.iter().chain([&paid.external_event_id])).await?,
             customers,
             ..Hints::default()
         };
@@ -110,6 +106,21 @@ impl Conversions {
             as_it_came: None,
             close_unbrought: Some(UNBROUGHT.to_owned()),
         })
+    }
+
+    /// Those of a payment's names by which a page has bound an order.
+    async fn bound<'n>(
+        &self,
+        site: &Site,
+        names: impl Iterator<Item = &'n String>,
+    ) -> Result<Vec<String>, Refusal> {
+        let mut bound = Vec::new();
+        for name in names {
+            if patiently(|| self.tools.store.order(&site.name, name)).await?.is_some() {
+                bound.push(name.clone());
+            }
+        }
+        Ok(bound)
     }
 
     /// The code that was typed, else the one that the provider calls so.

@@ -1,0 +1,115 @@
+//! Judges webhooks, and fetches the certificates that some of them are signed with.
+
+use crate::Refusal;
+use async_trait::async_trait;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use usher_model::{UnixMs, limits};
+use usher_providers::{Outcome, Rejection, Request, Verdict, Webhook};
+use usher_store::StoreError;
+
+/// Why a certificate could not be fetched.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct FetchError(pub String);
+
+/// Fetches certificates. Addresses are the provider's own: whoever judges a webhook has made sure of that.
+#[async_trait]
+pub trait Certificates: Send + Sync + 'static {
+    /// The PEM text at `address`, within `deadline`, without following redirects.
+    ///
+    /// # Errors
+    /// [`FetchError`] says why not.
+    async fn fetch(&self, address: &str, deadline: Duration) -> Result<String, FetchError>;
+}
+
+/// Certificates that were fetched, and how to fetch more.
+pub struct Keyring {
+    source: Box<dyn Certificates>,
+    kept: Mutex<Kept>,
+    /// One fetch at a time: whoever waits finds what the one before has fetched.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Kept {
+    certificates: BTreeMap<String, String>,
+    /// Addresses that did not give one, and when.
+    failed: BTreeMap<String, UnixMs>,
+}
+
+impl Keyring {
+    /// An empty one.
+    #[must_use]
+    pub fn new(source: impl Certificates) -> Self {
+        Self { source: Box::new(source), kept: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    }
+
+    /// What a request means. A certificate that it needs is fetched once.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] when a certificate is needed and could not be fetched.
+    pub(crate) async fn judge(
+        &self,
+        webhook: &Webhook,
+        request: &Request<'_>,
+        now: UnixMs,
+    ) -> Result<Outcome, Refusal> {
+        let judge = || webhook.judge(request, now, &self.kept().certificates);
+        let outcome = judge();
+        let Verdict::Rejected(Rejection::CertificateNeeded(address)) = &outcome.verdict else {
+            return Ok(outcome);
+        };
+        let _turn = self.turn.lock().await;
+        if !self.kept().certificates.contains_key(address) {
+            self.fetch(address, now).await?;
+        }
+        let outcome = judge();
+        if matches!(outcome.verdict, Verdict::Rejected(Rejection::BadCertificate)) {
+            // What was fetched is none: it must not stand in the way of the right one.
+            self.kept().certificates.remove(address);
+        }
+        Ok(outcome)
+    }
+
+    async fn fetch(&self, address: &str, now: UnixMs) -> Result<(), Refusal> {
+        let unavailable = |why: &str| {
+            Refusal::from(StoreError::Unavailable(format!("the provider's certificate at {address}: {why}")))
+        };
+        let rests = |at: &UnixMs| (0..limits::CERTIFICATE_REST_MS).contains(&now.since(*at));
+        let is_refused = {
+            let failed = &mut self.kept().failed;
+            failed.retain(|_, at| rests(at));
+            // Strangers choose addresses: they must not make us ask the provider again and again.
+            failed.contains_key(address) || failed.len() >= limits::CERTIFICATES_KEPT
+        };
+        if is_refused {
+            return Err(unavailable("it could not be fetched a moment ago"));
+        }
+        let deadline = Duration::from_millis(limits::CERTIFICATE_MS);
+        let fetched = self.source.fetch(address, deadline).await;
+        let mut kept = self.kept();
+        match fetched {
+            Ok(pem) => {
+                // The address is the sender's choice among the provider's own: what is kept stays small.
+                if kept.certificates.len() >= limits::CERTIFICATES_KEPT {
+                    kept.certificates.pop_first();
+                }
+                kept.certificates.insert(address.to_owned(), pem);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(address, %error, "a provider's certificate could not be fetched");
+                kept.failed.insert(address.to_owned(), now);
+                Err(unavailable(&error.to_string()))
+            }
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
