@@ -3,7 +3,7 @@
 use crate::{redis_server::RedisServer, sample};
 use std::{future::Future, sync::Arc, time::Duration};
 use tempfile::TempDir;
-use usher_model::{Click, ClickId, SiteName, UnixMs, VisitorKey};
+use usher_model::{Acceptance, Click, ClickId, Delivery, Entry, Record, SiteName, State, UnixMs, VisitorKey};
 use usher_store::{Result, Role, Store, StoreError};
 
 enum Ground {
@@ -67,6 +67,48 @@ pub(crate) async fn newest(
 /// The click that the customer was bound to.
 pub(crate) async fn bound(store: &dyn Store, site: &SiteName, customer: &str) -> Option<ClickId> {
     patiently(|| async { store.click_of_customer(site, customer).await }).await
+}
+
+/// The one record of that id.
+pub(crate) async fn record(store: &dyn Store, id: &str) -> Record {
+    let mut found = store.find(&sample::site(), id).await.expect("a look");
+    found.retain(|record| record.id == id);
+    assert_eq!(found.len(), 1, "{id}");
+    found.remove(0)
+}
+
+/// How that record stands.
+pub(crate) async fn state(store: &dyn Store, id: &str) -> State {
+    record(store, id).await.state
+}
+
+/// How those records stand.
+pub(crate) async fn states<const N: usize>(store: &dyn Store, ids: [&str; N]) -> [State; N] {
+    let mut states = [State::Due; N];
+    for (state, id) in states.iter_mut().zip(ids) {
+        *state = record(store, id).await.state;
+    }
+    states
+}
+
+/// Accepts what has something to send at once: its deliveries, held by the caller.
+pub(crate) async fn accepted(store: &dyn Store, entry: Entry) -> Vec<Delivery> {
+    match store.accept(entry).await.expect("an acceptance") {
+        Acceptance::New(deliveries) => deliveries,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Accepts what has nothing to send at once.
+pub(crate) async fn waits(store: &dyn Store, entry: Entry) {
+    assert_eq!(store.accept(entry).await.expect("an acceptance"), Acceptance::Waiting);
+}
+
+/// Accepts a payment and delivers it.
+pub(crate) async fn paid(store: &dyn Store, payment: Entry, upstream_id: &str) {
+    let now = payment.now;
+    let held = accepted(store, payment).await.remove(0);
+    store.settle(&held, sample::delivered(Some(upstream_id)), now).await.expect("settled");
 }
 
 /// A visitor's read has a deadline so short that a busy machine misses it now and then; the contract says what to do

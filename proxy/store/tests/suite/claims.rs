@@ -1,11 +1,11 @@
 //! Who holds which delivery.
 
 use crate::{
-    bed::Bed,
-    sample::{NOW, click, delivered, entry, ids, other_site},
+    bed::{self, Bed},
+    sample::{NOW, click, delivered, entry, ids, minting, other_site, pending, site},
 };
 use std::collections::HashSet;
-use usher_model::{Acceptance, Delivery, Entry, Settlement, limits};
+use usher_model::{Acceptance, Delivery, Entry, Send, Settlement, State, limits};
 use usher_store::{PendingClick, Store};
 
 async fn due_at(store: &dyn Store, id: &str, ms: i64) {
@@ -97,4 +97,45 @@ pub(crate) async fn deliveries_of_all_sites_are_claimed_by_age(bed: Bed) {
         ["conv_0", "conv_1", "conv_2", "conv_3"]
     );
     assert_eq!(ids(&store.claim(now, 100, 4).await.expect("a claim")), ["conv_4", "conv_5"]);
+}
+
+pub(crate) async fn what_is_not_to_be_sent_at_once_is_held_by_nobody(bed: Bed) {
+    let store = &*bed.store;
+    let later = |entry: Entry| Entry { send: Send::From(NOW.plus(50)), ..entry };
+    bed::waits(store, later(entry("a"))).await;
+    bed::waits(store, later(minting("b", "ush_b"))).await;
+    assert!(store.claim(NOW.plus(49), 10, 9).await.expect("a claim").is_empty());
+    let claimed = store.claim(NOW.plus(50), 10, 9).await.expect("a claim");
+    let mut claimed = ids(&claimed);
+    claimed.sort_unstable();
+    assert_eq!(claimed, ["conv_a", "ush_b"]);
+    assert_eq!(bed::record(store, "conv_b").await.state, State::Blocked);
+}
+
+pub(crate) async fn what_waits_for_a_later_try_is_hastened(bed: Bed) {
+    let store = &*bed.store;
+    let at = |ms| NOW.plus(ms);
+    let later = |ms| Settlement::Retry { due_at: at(ms), error: "503".to_owned() };
+    for key in ["tried", "tried-too", "elsewhere"] {
+        let site = if key == "elsewhere" { other_site() } else { site() };
+        let held = bed::accepted(store, Entry { site, ..entry(key) }).await.remove(0);
+        store.settle(&held, later(9_000), at(1)).await.expect("settled");
+    }
+    bed::waits(store, Entry { send: Send::From(at(9_000)), ..entry("rests") }).await;
+    // A call for this click is under way.
+    let soon = PendingClick { due_at: at(9_000), ..pending() };
+    store.record_clicks(vec![(click("live"), Some(soon))]).await.expect("written");
+    bed::accepted(store, entry("held")).await;
+    assert!(store.claim(at(2), 10, 9).await.expect("a claim").is_empty());
+
+    assert_eq!(store.hasten(at(2)).await.expect("hastened"), 4);
+    assert_eq!(store.hasten(at(2)).await.expect("hastened"), 0);
+    assert_eq!(bed::record(store, "conv_tried").await.due_at, at(2));
+    let claimed = store.claim(at(2), 10_000, 9).await.expect("a claim");
+    let mut all = ids(&claimed);
+    all.sort_unstable();
+    assert_eq!(all, ["conv_elsewhere", "conv_rests", "conv_tried", "conv_tried-too"]);
+    assert_eq!(bed::record(store, "conv_tried").await.attempts, 1, "that was no attempt");
+    assert_eq!(store.hasten(at(3)).await.expect("hastened"), 0, "they are held");
+    assert!(store.claim(at(3), 10, 9).await.expect("a claim").is_empty());
 }

@@ -34,13 +34,14 @@ pub(crate) async fn an_entry_is_new_once_and_the_same_afterwards(bed: Bed) {
     assert_eq!(store.backlog().await.expect("a backlog").waiting, 1);
 }
 
-pub(crate) async fn a_key_is_taken_for_its_site_and_job_alone(bed: Bed) {
+pub(crate) async fn a_key_is_taken_for_its_site_source_and_job_alone(bed: Bed) {
     let store = &*bed.store;
     let awkward = " a:b{c}*\u{1F49A}\n".to_owned();
     let first = Entry { key: awkward, ..entry("1") };
     let lead = Entry { job: Job::Signup, id: entry("2").id, ..first.clone() };
     let elsewhere = Entry { site: other_site(), id: entry("3").id, ..first.clone() };
-    for entry in [&first, &lead, &elsewhere] {
+    let theirs = Entry { source: Source::segment(), id: entry("4").id, ..first.clone() };
+    for entry in [&first, &lead, &elsewhere, &theirs] {
         assert_eq!(store.accept(entry.clone()).await.expect("new"), Acceptance::New(vec![own(entry)]));
     }
     assert!(matches!(store.accept(first).await, Ok(Acceptance::Same(_))));

@@ -1,8 +1,9 @@
 //! Nouns to try with.
 
+use rust_decimal::Decimal;
 use usher_model::{
-    AffiliateCode, Answer, Click, ClickId, Code, CodeUse, Delivery, Entry, Job, PromoCode, RecordId, Send,
-    Settlement, SiteName, Source, UnixMs, Upstream, VisitorKey,
+    AffiliateCode, Answer, Click, ClickId, Code, CodeUse, Delivery, Entry, Job, Money, PaymentRef, PromoCode,
+    RecordId, Refund, RefundAmount, Send, Settlement, SiteName, Source, UnixMs, Upstream, VisitorKey,
 };
 use usher_store::PendingClick;
 
@@ -82,12 +83,57 @@ pub(crate) fn using(key: &str, code: &str, max_uses: Option<u64>) -> Entry {
     Entry { code: Some(CodeUse { code: promo(code), max_uses }), ..entry(key) }
 }
 
+/// A conversion of 100 euros that is called `names` as well.
+pub(crate) fn payment(key: &str, names: &[&str]) -> Entry {
+    let paid = Money::parse("100.00", "EUR".parse().expect("a currency")).expect("money");
+    Entry { paid: Some(paid), names: texts(names), ..entry(key) }
+}
+
+/// All that is left of a payment goes back.
+pub(crate) fn refund(key: &str, of: PaymentRef) -> Entry {
+    let id = RecordId::new(format!("refund_{key}")).expect("a record id");
+    let refund = Refund { of, amount: RefundAmount::Rest, currency: None };
+    Entry { id, job: Job::Refund, body: "{}".to_owned(), refund: Some(refund), ..entry(key) }
+}
+
+/// Some of it goes back.
+pub(crate) fn part(key: &str, of: PaymentRef, cents: i64) -> Entry {
+    let currency = Some("EUR".parse().expect("a currency"));
+    let amount = RefundAmount::Part(euros(cents));
+    Entry { refund: Some(Refund { of, amount, currency }), ..refund(key, PaymentRef::Named(Vec::new())) }
+}
+
+pub(crate) fn named(names: &[&str]) -> PaymentRef {
+    PaymentRef::Named(texts(names))
+}
+
+pub(crate) fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
+}
+
+pub(crate) fn euros(cents: i64) -> Decimal {
+    Decimal::new(cents, 2)
+}
+
+pub(crate) fn source(name: &str) -> Source {
+    Source::new(name).expect("a source")
+}
+
 pub(crate) fn answer() -> Answer {
     Answer { status: 201, body: r#"{"success":true}"#.to_owned() }
 }
 
 pub(crate) fn delivered(upstream_id: Option<&str>) -> Settlement {
     Settlement::Delivered { answer: answer(), upstream_id: upstream_id.map(str::to_owned), refunded: None }
+}
+
+/// The platform took a refund of that much.
+pub(crate) fn gave_back(cents: i64) -> Settlement {
+    Settlement::Delivered { answer: answer(), upstream_id: None, refunded: Some(euros(cents)) }
+}
+
+pub(crate) fn closed(why: &str) -> Settlement {
+    Settlement::Closed { answer: Some(answer()), why: why.to_owned() }
 }
 
 pub(crate) fn dead(error: &str) -> Settlement {

@@ -1,18 +1,13 @@
 //! What becomes of a delivery, and of what waits for it.
 
 use crate::{
-    bed::{self, Bed},
-    sample::{NOW, click, click_id, dead, delivered, delivery_of, entry, ids, minting, pending, site},
+    bed::{self, Bed, accepted},
+    sample::{
+        NOW, click, click_id, closed, dead, delivered, delivery_of, entry, ids, minting, pending, site,
+    },
 };
 use usher_model::{Acceptance, Delivery, Entry, Needs, Settlement, Upstream};
 use usher_store::Store;
-
-async fn accepted(store: &dyn Store, entry: Entry) -> Vec<Delivery> {
-    match store.accept(entry).await.expect("an acceptance") {
-        Acceptance::New(deliveries) => deliveries,
-        other => panic!("{other:?}"),
-    }
-}
 
 async fn upstream(store: &dyn Store, id: &str) -> Upstream {
     bed::click(store, &site(), id).await.expect("a click").upstream
@@ -42,7 +37,8 @@ pub(crate) async fn a_release_comes_back_and_does_not_count(bed: Bed) {
 
 pub(crate) async fn what_is_settled_stays_settled(bed: Bed) {
     let store = &*bed.store;
-    for (key, last_word) in [("a", delivered(Some("up"))), ("b", dead("no"))] {
+    for (key, last_word) in [("a", delivered(Some("up"))), ("b", dead("no")), ("v", closed("nothing to do"))]
+    {
         let held = accepted(store, entry(key)).await.remove(0);
         store.settle(&held, last_word, NOW).await.expect("settled");
         let before = store.accept(entry(key)).await.expect("same");
@@ -50,6 +46,7 @@ pub(crate) async fn what_is_settled_stays_settled(bed: Bed) {
         for late in [
             delivered(Some("other")),
             dead("other"),
+            closed("other"),
             Settlement::Retry { due_at: NOW, error: "late".to_owned() },
             Settlement::Release { due_at: NOW },
         ] {
@@ -132,4 +129,43 @@ pub(crate) async fn many_entries_wait_for_one_click(bed: Bed) {
     }
     store.settle(&first[0], delivered(Some("up")), NOW.plus(1)).await.expect("settled");
     assert_eq!(store.claim(NOW.plus(1), 10, 99).await.expect("a claim").len(), 20);
+}
+
+pub(crate) async fn attempts_are_written_down_but_for_a_release(bed: Bed) {
+    let store = &*bed.store;
+    let retry = Settlement::Retry { due_at: NOW, error: "503".to_owned() };
+    let release = Settlement::Release { due_at: NOW };
+    let endings = [delivered(Some("up")), dead("no"), closed("nothing to do")];
+    for (key, last_word) in ["a", "b", "c"].into_iter().zip(endings) {
+        let mut held = accepted(store, entry(key)).await.remove(0);
+        for (at, said, settlement, lines) in [
+            (1, "503", &retry, 1),
+            (2, "unsaid", &release, 1),
+            (3, "503", &retry, 2),
+            (4, "the end", &last_word, 3),
+        ] {
+            let mut delivery = held.clone();
+            usher_model::delivery::note(&mut delivery.log, NOW.plus(at), said);
+            store.settle(&delivery, settlement.clone(), NOW.plus(at)).await.expect("settled");
+            let log = bed::record(store, &held.id).await.log;
+            let times: u32 = log.iter().map(|line| line.times).sum();
+            assert_eq!(times, lines, "{said}: {log:?}");
+            held.log = log;
+        }
+        let log = bed::record(store, &held.id).await.log;
+        assert_eq!((log[0].last, &*log[1].said), (NOW.plus(3), "the end"));
+    }
+    // A click's that is settled before it is written down.
+    let mut early = delivery_of(&click("ush_a"));
+    usher_model::delivery::note(&mut early.log, NOW, "201");
+    store.settle(&early, delivered(Some("up")), NOW).await.expect("settled");
+    assert_eq!(bed::record(store, "ush_a").await.log, early.log);
+}
+
+pub(crate) async fn a_closed_click_sets_free_what_waits_for_it(bed: Bed) {
+    let store = &*bed.store;
+    let first = accepted(store, minting("a", "ush_a")).await;
+    store.settle(&first[0], closed("not worth it"), NOW.plus(1)).await.expect("settled");
+    assert_eq!(upstream(store, "ush_a").await, Upstream::Refused("not worth it".to_owned()));
+    assert_eq!(ids(&store.claim(NOW.plus(1), 10, 9).await.expect("a claim")), ["conv_a"]);
 }
