@@ -95,9 +95,10 @@ pub(super) fn refund(ledger: &mut Ledger, call: &Call, id: &str) -> Result<Reply
 pub(super) fn event(ledger: &mut Ledger, call: &Call, signed: Option<bool>) -> Result<Reply, Failure> {
     let fields = Fields::parse(&call.body)?;
     let name = fields.required("event_name", ID_MAX_CHARS)?;
+    // The platform's SDK lets it be left out; then the name decides, as it does for Segment.
     let kind = fields
         .one_of("event_type", &["conversion", "lead", "trial", "milestone"])?
-        .ok_or_else(|| Failure::invalid("event_type", "event_type is required"))?;
+        .unwrap_or_else(|| kind_of(&name).to_owned());
     instant(&fields, "occurred_at")?;
     if kind == "conversion" {
         let (place, replayed) = Sale::read(&fields, "events")?.book(ledger, call, signed)?;
@@ -134,12 +135,7 @@ pub(super) fn segment(ledger: &mut Ledger, call: &Call, signed: Option<bool>) ->
         return Err(Failure::invalid("userId", "userId or an explicit external_user_id mapping is required"));
     }
     let who = Identifiers { clicks: click_identifiers(&properties)?, customer, user };
-    let kind = match name.as_str() {
-        "Order Completed" | "Completed Order" | "purchase" => "conversion",
-        "qualified_lead" | "demo_booked" => "lead",
-        "trial_started" => "trial",
-        _ => "milestone",
-    };
+    let kind = kind_of(&name);
     if kind == "conversion" {
         let (place, replayed) =
             Sale::from_segment(&properties, who, message_id)?.book(ledger, call, signed)?;
@@ -147,6 +143,16 @@ pub(super) fn segment(ledger: &mut Ledger, call: &Call, signed: Option<bool>) ->
     }
     let kind = kind.to_owned();
     Occurrence { who, name, kind, external_event_id: Some(message_id), via: "segment" }.note(ledger, call)
+}
+
+/// What an event of that name is (<https://docs.affonso.io/api/segment-track-events>).
+fn kind_of(name: &str) -> &'static str {
+    match name {
+        "Order Completed" | "Completed Order" | "purchase" => "conversion",
+        "qualified_lead" | "demo_booked" => "lead",
+        "trial_started" => "trial",
+        _ => "milestone",
+    }
 }
 
 /// A checked conversion that is not filed yet.
