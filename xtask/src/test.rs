@@ -30,7 +30,7 @@ pub(crate) struct Options {
     quick: bool,
     /// Only one step
     #[arg(long, value_name = "STEP", conflicts_with = "quick")]
-    #[arg(value_parser = ["format", "clippy", "test", "snippet", "kill", "wasm", "browser"])]
+    #[arg(value_parser = ["format", "clippy", "test", "snippet", "api", "kill", "wasm", "browser"])]
     only: Option<String>,
 }
 
@@ -60,7 +60,7 @@ struct Outcome {
 /// When something failed, or could not be run: nothing is skipped in silence.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let root = root()?;
-    tools::prepare(&root, options.wants("browser"))?;
+    tools::prepare(&root, |step| options.wants(step))?;
     let usher = build(&root)?;
     let mut outcomes = Vec::new();
     for step in plan(&root, &usher)?.into_iter().filter(|step| options.wants(step.name)) {
@@ -81,11 +81,14 @@ fn plan(root: &Path, usher: &Path) -> Result<Vec<Step>> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     let mut browsers = node(&root.join("tests/browser"))?;
     browsers.env("USHER_BIN", usher).env("CHROMIUM", tools::CHROMIUM);
+    let mut api = node(&root.join("tests/api"))?;
+    api.env("USHER_BIN", usher).env("SCHEMATHESIS", tools::schemathesis(root));
     Ok(vec![
         Step::new("format", cargo(root, &["fmt", "--all", "--check"]), Closing::Exit),
         Step::new("clippy", cargo(root, &clippy), Closing::Exit),
         Step::new("test", tests(&["--", "--skip", KILL]), Closing::Cargo),
         Step::new("snippet", node(&root.join("snippet/test"))?, Closing::Node),
+        Step::new("api", api, Closing::Node),
         Step::new("kill", tests(&["--test", "it", "--", KILL, "--test-threads", "1"]), Closing::Cargo),
         Step::new("wasm", cargo(root, &["xtask", "snippet", "--check"]), Closing::Exit),
         Step::new("browser", browsers, Closing::Node),
@@ -103,10 +106,14 @@ fn build(root: &Path) -> Result<PathBuf> {
     say("building the binary under test")?;
     let built = cargo(root, &["build", "--workspace", "--bins", "--locked"]).status()?;
     ensure!(built.success(), "the binary under test does not build");
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let binary = root.join(target).join("debug/usher");
+    let binary = target(root).join("debug/usher");
     ensure!(binary.is_file(), "{} is not where cargo puts it", binary.display());
     Ok(binary)
+}
+
+/// Where cargo builds.
+fn target(root: &Path) -> PathBuf {
+    root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {

@@ -1,13 +1,14 @@
 //! What the tests need of the machine: found, or installed.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::say;
+use super::{say, target};
 
 /// Debian's Chromium itself: its wrapper turns features off that shoppers have on.
 pub(super) const CHROMIUM: &str = "/usr/lib/chromium/chromium";
@@ -27,11 +28,14 @@ const EVERY_RUN: &[Tool] = &[
 const BROWSER: &[Tool] =
     &[Tool { name: "Chromium", there: || Path::new(CHROMIUM).is_file(), packages: &["chromium"] }];
 
-/// Finds or installs everything.
+const API: &[Tool] =
+    &[Tool { name: "Python with venv", there: has_venv, packages: &["python3", "python3-venv"] }];
+
+/// Finds or installs everything that the wanted steps need.
 ///
 /// # Errors
 /// When something is missing and cannot be installed; the error names the command that would.
-pub(super) fn prepare(root: &Path, browser: bool) -> Result<()> {
+pub(super) fn prepare(root: &Path, wants: impl Fn(&str) -> bool) -> Result<()> {
     for component in ["fmt", "clippy"] {
         let there = Command::new("cargo").args([component, "--version"]).stdout(Stdio::null()).status();
         ensure!(
@@ -39,8 +43,9 @@ pub(super) fn prepare(root: &Path, browser: bool) -> Result<()> {
             "cargo {component} is missing: rustup component add rustfmt clippy"
         );
     }
-    let full = if browser { BROWSER } else { &[] };
-    let missing: Vec<&Tool> = EVERY_RUN.iter().chain(full).filter(|tool| !(tool.there)()).collect();
+    let of_step = |step, tools: &'static [Tool]| if wants(step) { tools } else { &[] };
+    let needed = EVERY_RUN.iter().chain(of_step("browser", BROWSER)).chain(of_step("api", API));
+    let missing: Vec<&Tool> = needed.filter(|tool| !(tool.there)()).collect();
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|tool| tool.name).collect();
         say(&format!("installing {}", names.join(", ")))?;
@@ -49,10 +54,22 @@ pub(super) fn prepare(root: &Path, browser: bool) -> Result<()> {
     if let Some(tool) = missing.iter().find(|tool| !(tool.there)()) {
         bail!("{} was installed ({}) and still is not found", tool.name, tool.packages.join(" "));
     }
-    if browser { npm(&root.join("tests/browser")) } else { Ok(()) }
+    if wants("browser") {
+        npm(root, "tests/browser")?;
+    }
+    if wants("api") {
+        npm(root, "tests/api")?;
+        install_schemathesis(root)?;
+    }
+    Ok(())
 }
 
-fn answers(program: &str) -> bool {
+fn has_venv() -> bool {
+    let asked = Command::new("python3").args(["-c", "import venv, ensurepip"]).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
+}
+
+fn answers(program: impl AsRef<std::ffi::OsStr>) -> bool {
     let asked = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     asked.is_ok_and(|status| status.success())
 }
@@ -87,12 +104,37 @@ fn is_root() -> bool {
     asked.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-/// Installs the browser driver as its lock file has it. No script of a package is run.
-fn npm(folder: &Path) -> Result<()> {
-    say("npm ci in tests/browser")?;
-    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-    let installed = Command::new("npm").args(arguments).current_dir(folder).stdin(Stdio::null()).status();
-    let installed = installed.context("npm does not start")?;
-    ensure!(installed.success(), "npm {} in {} failed", arguments.join(" "), folder.display());
+/// Installs a folder's packages as its lock file has them. No script of a package is run.
+fn npm(root: &Path, folder: &str) -> Result<()> {
+    say(&format!("npm ci in {folder}"))?;
+    run(Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(root.join(folder)))
+}
+
+/// Where schemathesis is, once it is installed.
+pub(super) fn schemathesis(root: &Path) -> PathBuf {
+    target(root).join("schemathesis/bin/schemathesis")
+}
+
+/// Installs schemathesis in the versions that are written down, unless those are there.
+fn install_schemathesis(root: &Path) -> Result<()> {
+    let list = root.join("tests/api/requirements.txt");
+    let folder = target(root).join("schemathesis");
+    let wanted = fs::read(&list).with_context(|| format!("{} can be read", list.display()))?;
+    let installed = folder.join("requirements.txt");
+    if fs::read(&installed).is_ok_and(|there| there == wanted) && answers(schemathesis(root)) {
+        return Ok(());
+    }
+    say(&format!("installing schemathesis into {}", folder.display()))?;
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let pip = ["install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    run(Command::new(folder.join("bin/pip")).args(pip).arg(&list))?;
+    fs::write(&installed, wanted).with_context(|| format!("{} can be written", installed.display()))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let ran = command.stdin(Stdio::null()).status().with_context(|| format!("{command:?} does not start"))?;
+    ensure!(ran.success(), "{command:?} failed");
     Ok(())
 }
