@@ -1,7 +1,7 @@
 //! The calls that most tests make.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::edge::{Edge, KEY, PROGRAM};
@@ -35,6 +35,21 @@ impl Edge {
     pub fn code_call(&self, code: &str) -> Request {
         let code: String = code.bytes().map(|byte| format!("%{byte:02X}")).collect();
         self.get(&format!("/r/codes/{code}")).header("user-agent", BROWSER).visitor("198.51.100.7")
+    }
+
+    /// A call of the merchant's backend, to a path below `/r/v1/`.
+    pub fn server_call(&self, path: &str, body: &Value) -> Request {
+        self.post(&format!("/r/v1/{path}")).bearer(KEY).json(body)
+    }
+
+    /// A visitor's page ties an order to the click in its cookie.
+    pub fn bind_call(&self, click: &str, order: &str) -> Request {
+        self.post("/r/bind")
+            .header("user-agent", BROWSER)
+            .header("origin", "http://shop.example")
+            .header("cookie", &format!("affonso_referral={click}"))
+            .visitor("198.51.100.7")
+            .json(&json!({"order_id": order}))
     }
 
     /// The merchant's backend's call for a sale.

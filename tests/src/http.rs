@@ -55,6 +55,15 @@ impl Request {
         self
     }
 
+    /// Sets another method.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn method(mut self, method: &str) -> Self {
+        self.method = method.parse().expect("a method");
+        self
+    }
+
     /// Sets the host name that is asked for.
     pub fn host(self, host: &str) -> Self {
         self.header("host", host)

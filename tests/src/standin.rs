@@ -70,7 +70,7 @@ impl Standin {
         http::get(self.address, "/_received?summary=1").send().await.expect(200).json()
     }
 
-    /// Changes its settings: `api_key`, `signing_secret`, `program`, `affiliates`.
+    /// Changes its settings: `api_key`, `signing_secret`, `program`, `affiliates`, `rate_limit`.
     ///
     /// # Panics
     /// When it does not understand.
@@ -126,6 +126,18 @@ impl Received {
     #[must_use]
     pub fn conversions(&self) -> &[Value] {
         self.list("conversions")
+    }
+
+    /// Refunds.
+    #[must_use]
+    pub fn refunds(&self) -> &[Value] {
+        self.list("refunds")
+    }
+
+    /// Events that are no conversions.
+    #[must_use]
+    pub fn events(&self) -> &[Value] {
+        self.list("events")
     }
 
     /// Leads.

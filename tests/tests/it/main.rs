@@ -8,4 +8,7 @@ mod command;
 mod conversions;
 mod kill;
 mod outage;
+mod server_api;
+mod server_api_refunds;
+mod server_api_segment;
 mod tidy;
