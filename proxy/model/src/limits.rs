@@ -18,6 +18,8 @@ pub const CONVERSION_ID_BYTES: usize = 200;
 pub const SEGMENT_BATCH_CALLS: usize = 100;
 /// How long the next call of such a batch waits for the one before. Longer than a write takes, shorter than the platform may.
 pub const SEGMENT_STAGGER_MS: u64 = 200;
+/// Body of a payment provider's call: an order with hundreds of lines.
+pub const WEBHOOK_BODY_BYTES: usize = 1024 * 1024;
 /// From the first byte of a connection's request to the end of its header.
 pub const HEADER_READ_MS: u64 = 10_000;
 /// From the end of the header to the end of the body.
@@ -113,7 +115,7 @@ pub const RETRY_FOR_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 pub const RATE_WINDOW_S: i64 = 60;
 /// How much later than it says the platform's window is taken to end: it tells whole seconds.
 pub const RATE_MARGIN_MS: u64 = 1_000;
-/// Calls in the first second, before the platform has told of its limits: what its smallest plan takes.
+/// Calls under way at once before the platform has answered any: what its smallest plan takes within a second.
 pub const RATE_FIRST_CALLS: usize = 8;
 /// Of a window one part in so many is left to what comes in now while older work is sent.
 pub const RATE_RESERVE: u64 = 10;

@@ -23,8 +23,9 @@ pub enum Verdict {
 
 /// Classifies an attempt.
 ///
-/// A replay is a success, and so is `409`: the platform holds a record under that `external_event_id`. A `2xx` that is not
-/// the platform's envelope is not believed (a captive proxy, a parked domain): the work is tried again.
+/// A replay is a success, and so is `409`: the platform holds a record under that `external_event_id`. What is not the
+/// platform's envelope is not believed where somebody else may have said it (a `2xx` of a captive portal, a `404` of a parked
+/// domain or a wrong base URL): the work is tried again.
 #[must_use]
 pub fn classify(job: Job, outcome: &Result<Reply, CallError>) -> Verdict {
     let reply = match outcome {
@@ -33,16 +34,57 @@ pub fn classify(job: Job, outcome: &Result<Reply, CallError>) -> Verdict {
     };
     let words = || format!("{} {}", reply.status, message_of(&reply.body));
     match reply.status {
-        200..=299 if reply.id.is_some() || (job == Job::Signup && is_success(&reply.body)) => Verdict::Done,
+        200..=299 if reply.id.is_some() || (!brings_id(job) && is_success(&reply.body)) => Verdict::Done,
         409 if job != Job::Click => Verdict::Done,
-        401 | 403 => Verdict::KeyRefused(words()),
-        400 | 402 | 404..=407 | 409..=424 | 426..=428 | 430..=499 => Verdict::Refused(words()),
-        _ => Verdict::Again { after_ms: reply.retry_after_ms.or(reply.rate_limited_ms), error: words() },
+        // 402: the merchant's plan, not the sale, is what the platform does not take.
+        401..=403 => Verdict::KeyRefused(words()),
+        404..=407 | 410 if is_error(&reply.body) => Verdict::Refused(words()),
+        400 | 409 | 411..=424 | 426..=428 | 430..=499 => Verdict::Refused(words()),
+        _ => Verdict::Again { after_ms: reply.retry_after_ms, error: words() },
     }
+}
+
+/// Whether a refusal says that the platform knows nobody by the identifiers that the work names. One that names another
+/// field as the culprit does not.
+#[must_use]
+pub fn knows_nobody(reply: &Reply) -> bool {
+    let parsed: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    let is_refusal = matches!(reply.status, 400 | 404 | 422) && parsed["error"].is_object();
+    is_refusal && parsed["error"]["field"].as_str().is_none_or(|field| IDENTIFIERS.contains(&field))
+}
+
+/// The fields by which a conversion or an event may name its referral, the last ones of a Segment call.
+const IDENTIFIERS: [&str; 17] = [
+    "referral_id",
+    "referralId",
+    "click_id",
+    "clickId",
+    "affonso_id",
+    "affonsoId",
+    "affonso_referral",
+    "affonsoReferral",
+    "customer_id",
+    "customerId",
+    "external_user_id",
+    "externalUserId",
+    "userId",
+    "properties.external_user_id",
+    "properties.externalUserId",
+    "context.traits.external_user_id",
+    "context.traits.externalUserId",
+];
+
+/// Whether a success always brings an id that is needed later.
+const fn brings_id(job: Job) -> bool {
+    matches!(job, Job::Click | Job::Conversion)
 }
 
 fn is_success(body: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(body).is_ok_and(|body| body["success"] == true)
+}
+
+fn is_error(body: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(body).is_ok_and(|body| body["error"].is_object())
 }
 
 /// The platform's own words, cut to a line.
@@ -72,7 +114,7 @@ mod tests {
         assert_eq!(verdict(201, Some("conv_1")), Verdict::Done);
         assert_eq!(verdict(200, Some("conv_1")), Verdict::Done, "a replay is a success");
         assert_eq!(verdict(409, None), Verdict::Done);
-        for status in [401, 403] {
+        for status in [401, 402, 403] {
             assert_eq!(verdict(status, None), Verdict::KeyRefused(format!("{status} X no")));
         }
         for status in [400, 404, 413, 422] {
@@ -82,6 +124,42 @@ mod tests {
             assert!(matches!(verdict(status, None), Verdict::Again { .. }), "{status}");
         }
         assert!(matches!(verdict(200, None), Verdict::Again { .. }), "200 from somebody else");
+        for status in [404, 405, 410] {
+            let parked = classify(Job::Conversion, &reply(status, "<h1>nothing here</h1>", None));
+            assert!(matches!(parked, Verdict::Again { .. }), "{status} from somebody else");
+        }
+        assert_eq!(classify(Job::Conversion, &reply(422, "no", None)), Verdict::Refused("422 no".to_owned()));
+    }
+
+    #[test]
+    fn events_and_refunds_need_no_id_to_be_done() {
+        for job in [Job::Signup, Job::Refund, Job::Event, Job::Segment] {
+            let verdict = |status, body| classify(job, &reply(status, body, None));
+            assert_eq!(
+                verdict(200, r#"{"success":true,"data":{"action":"referral_updated"}}"#),
+                Verdict::Done
+            );
+            assert_eq!(verdict(409, ""), Verdict::Done, "it holds that event");
+            for body in ["<html>", "{}", r#"{"success":false}"#, r#"{"success":"true"}"#] {
+                assert!(matches!(verdict(200, body), Verdict::Again { .. }), "{job:?} {body}");
+            }
+            let unknown = verdict(404, r#"{"success":false,"error":{"code":"NOT_FOUND","message":"no"}}"#);
+            assert_eq!(unknown, Verdict::Refused("404 NOT_FOUND no".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_blames_another_field_is_not_about_whom_to_credit() {
+        let nobody = |status, body: &str| knows_nobody(&reply(status, body, None).expect("a reply"));
+        for body in [
+            r#"{"error":{"code":"NOT_FOUND","message":"no"}}"#,
+            r#"{"error":{"field":"customer_id","message":"no"}}"#,
+        ] {
+            assert!(nobody(400, body) && nobody(404, body) && nobody(422, body));
+            assert!(!nobody(413, body) && !nobody(403, body));
+        }
+        assert!(!nobody(400, r#"{"error":{"field":"sale_amount","message":"no"}}"#));
+        assert!(!nobody(404, "<html>") && !nobody(404, r#"{"error":"no"}"#));
     }
 
     #[test]

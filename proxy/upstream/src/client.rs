@@ -1,6 +1,6 @@
 //! The client over HTTP.
 
-use crate::{CallError, Platform, Reply, TrackAnswer, TrackCall, sign};
+use crate::{CallError, Platform, RateWindow, Reply, TrackAnswer, TrackCall, sign};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
@@ -10,10 +10,13 @@ use hyper_util::{
     client::legacy::{Client as Pool, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use usher_model::{ClickId, Clock, Job, Secret, UnixMs, limits};
+
+/// All but the unreserved characters (RFC 3986 section 2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where the platform is and how to show who we are.
 #[derive(Clone, Debug)]
@@ -22,7 +25,7 @@ pub struct Settings {
     pub base_url: String,
     /// Sent as `Authorization: Bearer`.
     pub api_key: Option<Secret>,
-    /// When set, conversions are signed.
+    /// When set, conversions, refunds, events and what Segment said are signed.
     pub signing_secret: Option<Secret>,
 }
 
@@ -161,7 +164,7 @@ impl Platform for Client {
             Job::Signup => "/signups",
             Job::Conversion => "/conversions",
             Job::Refund => {
-                let id = utf8_percent_encode(conversion.unwrap_or_default(), NON_ALPHANUMERIC);
+                let id = utf8_percent_encode(conversion.unwrap_or_default(), SEGMENT);
                 refund = format!("/conversions/{id}/refund");
                 &refund
             }
@@ -226,18 +229,32 @@ fn reply(status: StatusCode, headers: &HeaderMap, body: &[u8], now: UnixMs) -> R
         .or_else(|| parsed["error"]["retryAfter"].as_i64())
         .map(ms)
         .or_else(|| retry_date(headers.get(header::RETRY_AFTER)?.to_str().ok()?, now));
-    let rate_limited_ms = (seconds("x-ratelimit-remaining") == Some(0))
-        .then(|| seconds("x-ratelimit-reset"))
-        .flatten()
-        // A moment by the platform's clock; by ours it may seem further away than any window is long.
-        .map(|at| ms(at.saturating_sub(now.seconds()).min(limits::RATE_WINDOW_S)));
     Reply {
         status: status.as_u16(),
         id: parsed["data"]["id"].as_str().filter(|id| !id.is_empty()).map(str::to_owned),
         body,
         retry_after_ms,
-        rate_limited_ms,
+        window: rate_window(headers, now),
     }
+}
+
+/// Reads `X-RateLimit-*`. How far away the reset is is told by the platform's own clock (`Date`) where it shows it, for ours
+/// may differ; even then it may seem further away than any window is long.
+fn rate_window(headers: &HeaderMap, now: UnixMs) -> Option<RateWindow> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let remaining = text("x-ratelimit-remaining")?.parse().ok()?;
+    let reset: i64 = text("x-ratelimit-reset")?.parse().ok()?;
+    let limit = text("x-ratelimit-limit").and_then(|limit| limit.parse().ok());
+    let shown = httpdate::parse_http_date(text("date").unwrap_or_default()).ok();
+    let shown = shown.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let since_epoch = shown.and_then(|at| i64::try_from(at.as_millis()).ok()).unwrap_or(now.0);
+    let resets_in_ms = reset.saturating_mul(1000).saturating_sub(since_epoch);
+    Some(RateWindow {
+        limit,
+        remaining,
+        reset,
+        resets_in_ms: resets_in_ms.clamp(0, limits::RATE_WINDOW_S * 1000),
+    })
 }
 
 /// `Retry-After` as a date (RFC 9110 section 10.2.3).
@@ -280,14 +297,30 @@ mod tests {
         assert_eq!(of(&[], br#"{"error":{"retryAfter":3}}"#).retry_after_ms, Some(3_000));
         assert_eq!(of(&[("retry-after", "-5")], b"").retry_after_ms, Some(0));
         assert_eq!(of(&[("retry-after", "soon")], b"").retry_after_ms, None);
-        let limited = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "784111780")];
-        assert_eq!(of(&limited, b"").rate_limited_ms, Some(3_000));
-        let skewed = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "784115377")];
-        assert_eq!(of(&skewed, b"").rate_limited_ms, Some(60_000), "an hour between the clocks is no window");
+    }
+
+    #[test]
+    fn the_window_is_read_by_the_platforms_own_clock() {
+        let now = UnixMs(784_111_777_400); // Sun, 06 Nov 1994 08:49:37.4 GMT
+        let of = |fields: &[_]| rate_window(&headers(fields), now);
+        let told = |limit, remaining, reset, resets_in_ms| {
+            Some(RateWindow { limit, remaining, reset, resets_in_ms })
+        };
+        let left = ("x-ratelimit-remaining", "7");
+        assert_eq!(of(&[left, ("x-ratelimit-reset", "784111780")]), told(None, 7, 784_111_780, 2_600));
+        let reset = ("x-ratelimit-reset", "784111800");
+        let date = ("date", "Sun, 06 Nov 1994 08:49:50 GMT");
         assert_eq!(
-            of(&[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "784111780")], b"").rate_limited_ms,
-            None
+            of(&[left, reset, date, ("x-ratelimit-limit", "300")]),
+            told(Some(300), 7, 784_111_800, 10_000)
         );
+        let skewed = ("x-ratelimit-reset", "784115377");
+        assert_eq!(of(&[left, skewed]), told(None, 7, 784_115_377, 60_000), "no window is an hour long");
+        assert_eq!(of(&[left, ("x-ratelimit-reset", "5")]), told(None, 7, 5, 0));
+        for rubbish in ["", "-1", "many", "99999999999999999999"] {
+            assert_eq!(of(&[("x-ratelimit-remaining", rubbish), reset]), None, "{rubbish}");
+        }
+        assert_eq!(of(&[left]), None);
     }
 
     #[test]

@@ -54,8 +54,21 @@ pub struct Reply {
     pub id: Option<String>,
     /// `Retry-After` (seconds or date, RFC 9110 section 10.2.3) or `error.retryAfter`, in milliseconds from now.
     pub retry_after_ms: Option<i64>,
-    /// When `X-RateLimit-Remaining` is 0: milliseconds until `X-RateLimit-Reset`.
-    pub rate_limited_ms: Option<i64>,
+    /// What `X-RateLimit-*` said.
+    pub window: Option<RateWindow>,
+}
+
+/// The platform's count of our calls, as it tells it with an answer (<https://docs.affonso.io/api/rate-limits>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateWindow {
+    /// `X-RateLimit-Limit`: calls that a window allows.
+    pub limit: Option<u64>,
+    /// `X-RateLimit-Remaining`: how many are left of it.
+    pub remaining: u64,
+    /// `X-RateLimit-Reset`: when it ends, in seconds since the epoch by the platform's clock. It names the window.
+    pub reset: i64,
+    /// How far away that is, in milliseconds.
+    pub resets_in_ms: i64,
 }
 
 /// The platform. Each call keeps to the deadline it is given, connecting included.

@@ -5,6 +5,6 @@ mod client;
 mod contract;
 pub mod sign;
 
-pub use classify::{Verdict, classify};
+pub use classify::{Verdict, classify, knows_nobody};
 pub use client::{Client, ClientError, Settings};
-pub use contract::{CallError, Platform, Reply, TrackAnswer, TrackCall};
+pub use contract::{CallError, Platform, RateWindow, Reply, TrackAnswer, TrackCall};

@@ -2,15 +2,20 @@
 //!
 //! The deliverer takes work from two sides: deliveries that a handler has just written and holds under a lease come over
 //! a queue and go out at once; everything else (retries, work of an edge that died, work freed by a click) is claimed from
-//! the store when it is due.
+//! the store when it is due, and no more of it than can go out: letting go of work again is a write.
 
-mod attempt;
-mod pace;
+mod circuit;
+mod claim;
+mod gate;
+mod limiter;
+mod outcome;
+mod request;
+mod turn;
 
 use crate::Tools;
-use pace::{Heard, Paces};
+use gate::Gate;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -20,8 +25,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use usher_model::{Answer, Delivery, Job, RecordId, Send, Settlement, SiteName, limits};
-use usher_store::StoreError;
+use usher_model::{Answer, Delivery, Job, RecordId, Send, SiteName, UnixMs, limits};
 
 /// What a handler that waits for its delivery is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +60,12 @@ pub struct Handle {
 
 struct Shared {
     tools: Tools,
-    waiters: Mutex<HashMap<String, oneshot::Sender<News>>>,
-    paces: Mutex<Paces>,
-    under_way: Mutex<HashSet<String>>,
+    waiters: Mutex<BTreeMap<String, oneshot::Sender<News>>>,
+    gate: Mutex<Gate>,
+    in_hand: Mutex<BTreeSet<String>>,
+    /// Something that was in hand is no more.
     wake: Notify,
+    stop: CancellationToken,
 }
 
 /// A delivery that this process holds. No other `Held` of the same delivery exists while it does, whatever the clock says
@@ -80,21 +86,27 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        lock(&self.shared.under_way).remove(&self.delivery.id);
+        lock(&self.shared.in_hand).remove(&self.delivery.id);
+        // A slot is free, and a click or a payment may have set others free.
+        self.shared.wake.notify_one();
     }
 }
 
 /// Makes the deliverer: the way to it, and the future that is it. It ends after `stop`, when calls under way have ended.
-pub(crate) fn start(tools: Tools, stop: CancellationToken) -> (Handle, impl Future<Output = ()> + std::marker::Send) {
+pub(crate) fn start(
+    tools: Tools,
+    stop: CancellationToken,
+) -> (Handle, impl Future<Output = ()> + std::marker::Send) {
     let (queue, handed_over) = mpsc::channel(limits::HANDED_OVER);
     let shared = Arc::new(Shared {
         tools,
         waiters: Mutex::default(),
-        paces: Mutex::default(),
-        under_way: Mutex::default(),
+        gate: Mutex::new(Gate::new()),
+        in_hand: Mutex::default(),
         wake: Notify::new(),
+        stop,
     });
-    (Handle { shared: Arc::clone(&shared), queue }, deliver(shared, handed_over, stop))
+    (Handle { shared: Arc::clone(&shared), queue }, deliver(shared, handed_over))
 }
 
 impl Handle {
@@ -113,12 +125,13 @@ impl Handle {
     /// When an entry that is written now should be sent: at once, when it would go out at once; else when its turn comes, so
     /// that writing it is one write, without a lease, and nobody waits for an answer that does not come.
     pub(crate) fn when(&self, site: &SiteName, job: Job) -> Send {
-        let now = self.shared.tools.clock.now();
-        if let Some(until) = lock(&self.shared.paces).rests_until(site, job, now) {
-            return Send::From(until);
+        let now = Instant::now();
+        let mut gate = lock(&self.shared.gate);
+        match gate.look(site, job, now) {
+            Err(rest) => Send::From(self.shared.at(gate.due(rest, site, job, now))),
+            Ok(()) if lock(&self.shared.in_hand).len() < limits::UPSTREAM_CALLS => Send::Now,
+            Ok(()) => Send::From(self.shared.at(now)),
         }
-        let in_hand = lock(&self.shared.under_way).len();
-        if in_hand < limits::UPSTREAM_CALLS { Send::Now } else { Send::From(now) }
     }
 
     /// Takes deliveries that the caller has just written and holds.
@@ -126,8 +139,7 @@ impl Handle {
         for delivery in deliveries {
             let Some(held) = hold(&self.shared, delivery, Instant::now()) else { continue };
             if let Err(full) = self.queue.try_send(held) {
-                let now = self.shared.tools.clock.now();
-                self.shared.settle(&full.into_inner(), Settlement::Release { due_at: now }).await;
+                self.shared.release(&full.into_inner(), Instant::now()).await;
             }
         }
     }
@@ -144,181 +156,65 @@ impl Handle {
             dead: backlog.dead,
             orphans: backlog.orphans,
             oldest_age_ms: backlog.oldest.map(|oldest| now.since(oldest)),
-            paused: lock(&self.shared.paces).refused(),
+            paused: lock(&self.shared.gate).refused(),
         })
     }
 }
 
-async fn deliver(shared: Arc<Shared>, mut handed_over: mpsc::Receiver<Held>, stop: CancellationToken) {
+async fn deliver(shared: Arc<Shared>, mut handed_over: mpsc::Receiver<Held>) {
     let slots = Arc::new(Semaphore::new(limits::UPSTREAM_CALLS));
-    let calls = TaskTracker::new();
-    let spawn = |held: Held, slot: OwnedSemaphorePermit| {
-        calls.spawn(async move {
-            held.shared.one(&held).await;
-            drop(slot);
-        });
-    };
-    let claimer = claim_when_due(Arc::clone(&shared), Arc::clone(&slots), stop.clone(), calls.clone());
+    let turns = TaskTracker::new();
+    let claimer = claim::claim_when_due(Arc::clone(&shared), Arc::clone(&slots), turns.clone());
     let claimer = tokio::spawn(claimer);
-    loop {
-        let slot = tokio::select! {
-            () = stop.cancelled() => break,
-            slot = Arc::clone(&slots).acquire_owned() => slot,
-        };
-        let Ok(slot) = slot else { break };
-        tokio::select! {
-            () = stop.cancelled() => break,
-            held = handed_over.recv() => match held {
-                Some(held) => spawn(held, slot),
-                None => break,
-            },
-        }
+    while let Some((held, slot)) = next(&shared, &mut handed_over, &slots).await {
+        turns.spawn(turn(held, slot));
     }
-    // What is still in the queue is on disk; its lease runs out by itself.
+    // Nobody waits for what is still in the queue; whoever comes next sends it.
+    handed_over.close();
+    while let Some(held) = handed_over.recv().await {
+        shared.release(&held, Instant::now()).await;
+    }
     if let Err(error) = claimer.await {
         tracing::error!(%error, "the claiming task failed");
     }
-    calls.close();
-    calls.wait().await;
+    turns.close();
+    turns.wait().await;
 }
 
-/// Claims what is due, as many as calls can go out, and looks again when something was settled or time has passed.
-async fn claim_when_due(
-    shared: Arc<Shared>,
-    slots: Arc<Semaphore>,
-    stop: CancellationToken,
-    calls: TaskTracker,
-) {
-    let mut pause = Duration::from_millis(limits::OUTBOX_POLL_MS);
-    loop {
-        let mut claimed = 0;
-        let now = shared.tools.clock.now();
-        let limit = slots.available_permits().min(limits::CLAIMED);
-        // While everything rests nothing is claimed: letting go of it again would be a write each.
-        if limit > 0 && lock(&shared.paces).all_rest_until(now).is_none() {
-            let since = Instant::now();
-            match shared.tools.store.claim(now, limits::LEASE_MS, limit).await {
-                Ok(deliveries) => {
-                    claimed = deliveries.len();
-                    pause = Duration::from_millis(limits::OUTBOX_POLL_MS);
-                    for held in deliveries.into_iter().filter_map(|delivery| hold(&shared, delivery, since)) {
-                        let slots = Arc::clone(&slots);
-                        calls.spawn(async move {
-                            let slot = slots.acquire_owned().await;
-                            held.shared.one(&held).await;
-                            drop(slot);
-                        });
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the outbox waits for the store");
-                    pause = (pause * 2).min(Duration::from_secs(5));
-                }
-            }
-        }
-        if claimed == 0 || stop.is_cancelled() {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = shared.wake.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        } else {
-            tokio::task::yield_now().await;
-        }
+/// What was handed over next, with a slot for its call; `None` when the process stops.
+async fn next(
+    shared: &Shared,
+    handed_over: &mut mpsc::Receiver<Held>,
+    slots: &Arc<Semaphore>,
+) -> Option<(Held, OwnedSemaphorePermit)> {
+    tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => None,
+        next = async {
+            let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+            Some((handed_over.recv().await?, slot))
+        } => next,
     }
+}
+
+/// The turn of one delivery, and the end of its slot.
+async fn turn(held: Held, slot: OwnedSemaphorePermit) {
+    let shared = Arc::clone(&held.shared);
+    shared.turn(held).await;
+    drop(slot);
 }
 
 /// Takes a delivery in hand, unless this process has it in hand already.
 fn hold(shared: &Arc<Shared>, delivery: Delivery, since: Instant) -> Option<Held> {
-    let first = lock(&shared.under_way).insert(delivery.id.clone());
+    let first = lock(&shared.in_hand).insert(delivery.id.clone());
     first.then(|| Held { delivery, since, shared: Arc::clone(shared) })
 }
 
 impl Shared {
-    /// One delivery, from its turn to its settlement.
-    async fn one(&self, held: &Held) {
-        let delivery = &held.delivery;
-        if !held.is_fresh() {
-            tracing::debug!(id = delivery.id, "waited too long for its turn; it is claimed again");
-            return;
-        }
-        let now = self.tools.clock.now();
-        let rests = lock(&self.paces).rests_until(&delivery.site, delivery.job, now);
-        if let Some(until) = rests {
-            self.settle(held, Settlement::Release { due_at: until }).await;
-            self.tell(delivery, News::Queued);
-            return;
-        }
-        let attempted = attempt::attempt(&self.tools, delivery).await;
-        self.hear(delivery, attempted.heard);
-        let news = match &attempted.settlement {
-            Settlement::Delivered { answer, .. }
-            | Settlement::Dead { answer: Some(answer), .. }
-            | Settlement::Closed { answer: Some(answer), .. } => News::Answered(answer.clone()),
-            _ => News::Queued,
-        };
-        log(delivery, &attempted.settlement);
-        self.settle(held, attempted.settlement).await;
-        self.tell(delivery, news);
-        // A click may have set others free, and a slot is.
-        self.wake.notify_one();
-    }
-
-    /// Writes a settlement, again and again while the lease lasts. When that fails the delivery is repeated, under the
-    /// same key; but a click has no key.
-    async fn settle(&self, held: &Held, settlement: Settlement) {
-        let delivery = &held.delivery;
-        let mut pause = Duration::from_millis(50);
-        loop {
-            let now = self.tools.clock.now();
-            match self.tools.store.settle(delivery, settlement.clone(), now).await {
-                Ok(()) => return,
-                Err(StoreError::Unavailable(_) | StoreError::Full(_))
-                    if held.since.elapsed() + pause < Duration::from_millis(limits::SETTLE_MS) =>
-                {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(2));
-                }
-                Err(error) => {
-                    tracing::error!(delivery = delivery.id, %error, "an outcome was not written; the delivery will be repeated");
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Takes in what an attempt has told of the platform's pace and our key.
-    fn hear(&self, delivery: &Delivery, heard: Heard) {
-        if let Some(words) = heard.pace.as_ref().and_then(pace::Pace::words) {
-            tracing::error!(site = %delivery.site, job = delivery.job.word(), words, "the platform refuses upstream.api_key: deliveries rest");
-        }
-        lock(&self.paces).hear(delivery, heard, self.tools.clock.now());
-    }
-
-    fn tell(&self, delivery: &Delivery, news: News) {
-        if let Some(waiter) = lock(&self.waiters).remove(&delivery.id) {
-            // It may have given up.
-            let _ = waiter.send(news);
-        }
-    }
-}
-
-fn log(delivery: &Delivery, settlement: &Settlement) {
-    let (id, job, site) = (&delivery.id, delivery.job.word(), &delivery.site);
-    let attempts = delivery.attempts + 1;
-    match settlement {
-        Settlement::Delivered { .. } => tracing::info!(id, job, %site, attempts, "delivered"),
-        // An outage must not flood the log: each delivery speaks up at its 1st, 2nd, 4th, 8th … failure.
-        Settlement::Retry { error, due_at } if attempts.is_power_of_two() => {
-            let due_at = due_at.rfc3339();
-            tracing::warn!(id, job, %site, attempts, error, due_at, "not delivered; will be tried again");
-        }
-        Settlement::Retry { error, .. } => tracing::debug!(id, job, %site, attempts, error, "not delivered"),
-        Settlement::Closed { why, .. } => tracing::info!(id, job, %site, why, "closed"),
-        Settlement::Release { due_at } => tracing::debug!(id, job, %site, due_at = due_at.rfc3339(), "rests"),
-        Settlement::Dead { error, .. } => {
-            tracing::error!(id, job, %site, attempts, error, "cannot be delivered; somebody has to look");
-        }
+    /// That moment by the clock.
+    fn at(&self, moment: Instant) -> UnixMs {
+        let ahead = moment.saturating_duration_since(Instant::now()).as_millis();
+        self.tools.clock.now().plus(i64::try_from(ahead).unwrap_or(i64::MAX))
     }
 }
 
@@ -380,7 +276,7 @@ mod tests {
             let since = Instant::now() - Duration::from_millis(waited_ms);
             let held = hold(&handle.shared, delivery(Job::Click), since).expect("nobody else has it");
             assert!(hold(&handle.shared, delivery(Job::Click), since).is_none());
-            handle.shared.one(&held).await;
+            handle.shared.turn(held).await;
             assert_eq!(platform.0.load(Relaxed), asked, "{waited_ms}");
         }
     }
