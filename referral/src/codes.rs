@@ -10,6 +10,14 @@ pub fn is_code(s: &str) -> bool {
     is_word(s, MAX_CODE_BYTES)
 }
 
+/// Whether a code is a site's own and no affiliate's: it begins with `nav-`, in whatever case. Sites mark their own links so
+/// (`?ref=nav-footer`), in parameters that name affiliates elsewhere; without such names each of these links would make a
+/// click, and take the sale from whoever brought the visitor.
+#[must_use]
+pub fn is_internal(code: &str) -> bool {
+    code.as_bytes().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"nav-"))
+}
+
 /// Whether `s` can be a click id: `[A-Za-z0-9_-]{1,200}`, what every payment provider carries unchanged and what needs no
 /// escaping in a cookie or a URL.
 #[must_use]
@@ -68,6 +76,16 @@ mod tests {
         }
         assert!(is_click_id(&"a".repeat(MAX_CLICK_ID_BYTES)));
         assert!(!is_click_id(&"a".repeat(MAX_CLICK_ID_BYTES + 1)));
+    }
+
+    #[test]
+    fn a_sites_own_names_begin_alike() {
+        for own in ["nav-", "nav-footer", "NAV-Footer", "Nav-1"] {
+            assert!(is_internal(own), "{own}");
+        }
+        for affiliates in ["", "nav", "navy", "nav_footer", "my-nav-", "alice"] {
+            assert!(!is_internal(affiliates), "{affiliates}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use crate::{
     MAX_AD_CLICK_BYTES, MAX_PAIRS, MAX_PARAMETER_BYTES, MAX_TEXT_UTF16,
     address::queries,
-    codes::{is_click_id, is_code},
+    codes::{is_click_id, is_code, is_internal},
     urlencoded::{decode, raw_pairs},
 };
 
@@ -76,8 +76,10 @@ pub fn track_fields<S: AsRef<[u8]>>(url: &str, parameters: &[S]) -> Vec<(&'stati
             }
             let name = decode(name);
             let value = decode(value.get(..MAX_RAW_VALUE_BYTES).unwrap_or(value));
+            // A link that was copied with the space behind it.
+            let value = String::from(value.trim_ascii());
             if let Some(rank) = parameters.iter().position(|known| known.as_ref() == name.as_bytes()) {
-                if rank < best_rank && is_code(&value) {
+                if rank < best_rank && is_code(&value) && !is_internal(&value) {
                     best_rank = rank;
                     affiliate = Some(value);
                 }

@@ -13,7 +13,7 @@ mod parameters;
 mod referral;
 pub mod urlencoded;
 
-pub use codes::{fold_promo_code, is_click_id, is_code};
+pub use codes::{fold_promo_code, is_click_id, is_code, is_internal};
 pub use fields::track_fields;
 pub use parameters::{ParameterError, Parameters};
 pub use referral::{Referral, Utm, parse};

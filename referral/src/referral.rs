@@ -51,6 +51,8 @@ pub struct Utm {
 /// - Of a repeated parameter the first valid value counts; an empty one, or one outside its grammar, is skipped. Of
 ///   different parameters that name an affiliate the site's order decides, but anything in the query counts before anything
 ///   in the fragment.
+/// - Values lose the ASCII white space around them. What [`is_internal`](crate::is_internal) names no affiliate, and is skipped
+///   as well.
 /// - Codes are checked with [`is_code`](crate::is_code) and `affonso_id` with [`is_click_id`](crate::is_click_id).
 /// - Sub ids and utm values lose their control characters and what is past
 ///   [`MAX_TEXT_UTF16`](crate::MAX_TEXT_UTF16): a cut label still tells the campaign. The id of an advertising network that

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use referral::{
     MAX_AD_CLICK_BYTES, MAX_PAIRS, MAX_PROMO_CODE_CHARS, MAX_TEXT_UTF16, Parameters, fold_promo_code,
-    is_click_id, is_code, parse, track_fields, urlencoded::pairs,
+    is_click_id, is_code, is_internal, parse, track_fields, urlencoded::pairs,
 };
 
 /// Strings that look enough like addresses to reach every branch.
@@ -21,6 +21,7 @@ fn address() -> impl Strategy<Value = String> {
     ];
     let value = prop_oneof![
         "[a-zA-Z0-9_-]{0,70}",
+        "(%20|[+]){0,2}([nN]av-)?[a-c]{0,2}(%09|[+]){0,2}",
         "[a%+&=#?/;\u{e9}\u{1f600} ]{0,9}",
         "(%[0-9a-fA-F]{2}){0,6}",
         any::<String>()
@@ -56,8 +57,10 @@ fn naive_affiliate(url: &str, parameters: &Parameters) -> Option<String> {
             .map(|(n, v)| (naive_decode(n), naive_decode(v)))
             .collect();
         for parameter in parameters.names() {
-            if let Some((_, code)) = pairs.iter().find(|(n, v)| n == parameter && is_code(v)) {
-                return Some(code.clone());
+            let codes = pairs.iter().filter(|(n, _)| n == parameter).map(|(_, v)| v.trim_ascii());
+            let own = |code: &&str| code.to_lowercase().starts_with("nav-");
+            if let Some(code) = codes.filter(|code| is_code(code)).find(|code| !own(code)) {
+                return Some(code.to_owned());
             }
         }
     }
@@ -145,6 +148,7 @@ proptest! {
 
     #[test]
     fn encoding_a_code_changes_nothing(code in "[A-Za-z0-9_-]{1,64}") {
+        prop_assume!(!is_internal(&code));
         let plain = parse(&format!("https://shop.example/?via={code}"), &Parameters::default());
         let encoded = parse(&format!("https://shop.example/?via={}", percent(&code)), &Parameters::default());
         prop_assert_eq!(plain.affiliate.as_deref(), Some(code.as_str()));

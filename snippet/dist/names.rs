@@ -1,4 +1,4 @@
 /// The file name of [`WASM`], from its content: it can be cached for ever.
-pub const WASM_NAME: &str = "c0a248a3306efc5b.wasm";
+pub const WASM_NAME: &str = "5007569833dfe430.wasm";
 /// The file name of [`WORKER_JS`], from its content: it can be cached for ever.
-pub const WORKER_NAME: &str = "4b5acd88beff22af.js";
+pub const WORKER_NAME: &str = "7da73fbd1d1b672c.js";

@@ -91,7 +91,9 @@ impl TrackRequest {
 
     fn take(&mut self, field: &str, value: &str) {
         match field {
-            "trackingId" => self.affiliate = AffiliateCode::new(value).ok().or(self.affiliate.take()),
+            // The vendor's own tag sends whatever stands behind the parameter.
+            "trackingId" if referral::is_internal(value.trim()) => {}
+            "trackingId" => self.affiliate = AffiliateCode::new(value.trim()).ok().or(self.affiliate.take()),
             "affonsoId" | "upgradeClickId" => self.earlier = ClickId::new(value).ok().or(self.earlier.take()),
             _ => {
                 let known = DETAILS.iter().find(|(name, _)| *name == field);
@@ -125,6 +127,18 @@ mod tests {
             read(r#"{"programId":"prog","trackingId":"alice","sub1":"a","utmSource":"b","gclid":"c"}"#);
         assert_eq!(by_url, by_fields);
         assert_eq!(by_url.affiliate.expect("an affiliate").as_str(), "alice");
+    }
+
+    #[test]
+    fn a_sites_own_links_name_no_affiliate() {
+        for body in [
+            r#"{"url":"https://s.example/?ref=nav-footer"}"#,
+            r#"{"trackingId":"nav-footer"}"#,
+            r#"{"url":"https://s.example/?ref=nav-a","trackingId":" NAV-a"}"#,
+        ] {
+            assert_eq!(read(body).affiliate, None, "{body}");
+        }
+        assert_eq!(read(r#"{"trackingId":"alice "}"#).affiliate.expect("an affiliate").as_str(), "alice");
     }
 
     #[test]
