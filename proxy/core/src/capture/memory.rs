@@ -28,6 +28,11 @@ impl Remembered {
         Self { id: id.clone(), click: None, rest: Arc::default() }
     }
 
+    /// A click that proved itself, and that the store does not tell of.
+    pub(super) fn proved(click: Click) -> Self {
+        Self { id: click.id.clone(), click: Some(Arc::new(click)), rest: Arc::default() }
+    }
+
     /// The click, where it is known.
     pub(super) fn click(&self) -> Option<&Click> {
         self.click.as_deref()

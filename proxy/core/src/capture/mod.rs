@@ -4,22 +4,25 @@ mod bots;
 mod memory;
 mod recorder;
 mod request;
+mod visit;
 
 use crate::{Refusal, Tools, Visitor};
 use memory::{Lookup, Memory, Remembered};
 pub(crate) use memory::{VisitorKeyParts, visitor_key};
 use recorder::Recorder;
-use request::{TrackRequest, cut};
+use request::TrackRequest;
 use serde_json::{Map, Value, json};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use usher_model::{
-    AffiliateCode, Answer, Attribution, Click, ClickId, Consent, Delivery, Job, Settlement, Site, UnixMs,
-    Upstream, limits,
+    AffiliateCode, Answer, Attribution, Click, ClickId, Delivery, Job, Settlement, Site, UnixMs, Upstream,
+    limits,
 };
 use usher_store::PendingClick;
-use usher_upstream::{CallError, TrackAnswer, TrackCall};
+use usher_upstream::{CallError, TrackAnswer};
+pub(crate) use visit::late_click;
+use visit::{Visit, consents};
 
 /// What came of a report.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -127,16 +130,23 @@ impl Capture {
         keeps_first: bool,
     ) -> Option<Remembered> {
         let cookie = visit.visitor.cookie.as_ref()?;
-        match self.memory.click(visit.site, cookie).await {
-            // A click that credits nobody stands in nobody's way.
-            Lookup::Found(known) if known.is_refused() => None,
-            Lookup::Found(known) if known.is_of(affiliate) || keeps_first => Some(known),
-            Lookup::Found(_) => None,
+        let signed = visit.visitor.signed.as_ref().filter(|signed| signed.id() == cookie);
+        let known = match (self.memory.click(visit.site, cookie).await, signed) {
+            (Lookup::Found(known), _) => known,
+            (_, Some(signed)) => Remembered::proved(signed.click(visit.site)),
             // A cookie from before Usher, or one that the store cannot tell of right now.
-            Lookup::Absent if keeps_first && !cookie.is_minted() => Some(Remembered::unknown(cookie)),
-            Lookup::Silent if keeps_first => Some(Remembered::unknown(cookie)),
-            Lookup::Absent | Lookup::Silent => None,
+            (Lookup::Absent, None) if keeps_first && !cookie.is_minted() => Remembered::unknown(cookie),
+            (Lookup::Silent, None) if keeps_first => Remembered::unknown(cookie),
+            (Lookup::Absent | Lookup::Silent, None) => return None,
+        };
+        let age_ms = known.click().map_or(0, |click| self.tools.clock.now().since(click.created_at));
+        // A click that credits nobody, not any more or not at all, stands in nobody's way.
+        if known.is_refused() || age_ms > visit.window_ms() {
+            return None;
         }
+        // Who comes through a link again after a while shall have the whole window again.
+        let is_same = known.is_of(affiliate) && age_ms < limits::SAME_CLICK_MS;
+        (is_same || keeps_first).then_some(known)
     }
 
     /// A click that the page brings along: handed over by another domain, or recorded before consent.
@@ -284,102 +294,6 @@ fn late_outcome(
         Ok(Err(error)) => Settlement::Retry { due_at: now, error: error.to_string() },
         Err(ended) => Settlement::Retry { due_at: now, error: ended.to_string() },
     }
-}
-
-/// Whether this visitor may be told apart and remembered.
-fn consents(site: &Site, said: Option<bool>, visitor: &Visitor) -> bool {
-    let opted_out = site.honour_gpc && visitor.signals.gpc;
-    let consents = match site.consent {
-        Consent::Granted => said != Some(false),
-        Consent::Required => said == Some(true),
-    };
-    consents && !opted_out
-}
-
-/// A visit under way.
-struct Visit<'a> {
-    site: &'a Arc<Site>,
-    visitor: &'a Visitor,
-    consents: bool,
-    details: &'a Map<String, Value>,
-}
-
-impl Visit<'_> {
-    fn key(&self, tools: &Tools) -> Option<usher_model::VisitorKey> {
-        let Visitor { address, user_agent, .. } = self.visitor;
-        let parts = VisitorKeyParts::Visitor(*address, user_agent);
-        self.consents.then(|| visitor_key(&tools.visitor_key, self.site, parts))
-    }
-
-    /// What the platform is told; without consent neither address nor user agent.
-    fn call(&self) -> TrackCall {
-        let mut body = self.details.clone();
-        body.insert("programId".to_owned(), self.site.program.as_str().into());
-        body.insert("hasConsent".to_owned(), self.consents.into());
-        let mut call = TrackCall { body, ..TrackCall::default() };
-        if self.consents {
-            let user_agent = cut(&self.visitor.user_agent, limits::USER_AGENT_BYTES);
-            call.body.insert("userAgent".to_owned(), user_agent.as_str().into());
-            call.user_agent = Some(user_agent);
-            call.address = Some(self.visitor.address);
-            call.referer.clone_from(&self.visitor.referer);
-            call.origin.clone_from(&self.visitor.origin);
-        }
-        call
-    }
-
-    /// What the platform is told of this click later, by `POST /clicks`. It rests on disk until then.
-    fn late_body(&self, click: &Click, address: Option<IpAddr>) -> String {
-        let mut body = late_click(self.site, click);
-        for field in [
-            "sub1",
-            "sub2",
-            "sub3",
-            "sub4",
-            "sub5",
-            "referrer",
-            "utmSource",
-            "utmMedium",
-            "utmCampaign",
-            "utmTerm",
-        ]
-        .into_iter()
-        .chain(["utmContent", "gclid", "fbclid", "msclkid", "ttclid"])
-        {
-            if let Some(value) = self.details.get(field) {
-                body.insert(field.to_owned(), value.clone());
-            }
-        }
-        if self.consents {
-            if let Some(address) = address {
-                body.insert("ip".to_owned(), address.to_string().into());
-            }
-            body.insert(
-                "userAgent".to_owned(),
-                cut(&self.visitor.user_agent, limits::USER_AGENT_BYTES).into(),
-            );
-        }
-        Value::Object(body).to_string()
-    }
-
-    fn tracked(&self, known: &Remembered) -> Tracked {
-        let mut answer = known.rest.as_ref().clone();
-        answer.insert("cid".to_owned(), known.id.as_str().into());
-        let data = answer.entry("data").or_insert_with(|| json!({"discount": null, "affiliateCoupons": []}));
-        let offers = data["discount"].is_object()
-            || data["affiliateCoupons"].as_array().is_some_and(|all| !all.is_empty());
-        let data = (self.consents && offers).then(|| data.to_string());
-        Tracked { answer, cookie: self.consents.then(|| known.id.clone()), data }
-    }
-}
-
-/// The body of `POST /clicks` for a click that the platform has not seen.
-pub(crate) fn late_click(site: &Site, click: &Click) -> Map<String, Value> {
-    let mut body = Map::new();
-    body.insert("programId".to_owned(), site.program.as_str().into());
-    body.insert("trackingId".to_owned(), click.affiliate.as_str().into());
-    body.insert("createdAt".to_owned(), click.created_at.rfc3339().into());
-    body
 }
 
 impl Tracked {
