@@ -125,7 +125,7 @@ pub(crate) enum CodesAction {
     },
     /// Write all codes of a CSV file, or none when a row is wrong
     #[command(
-        after_help = "The first row names the columns: code,affiliate,discount,starts_at,expires_at,max_uses\n\
+        after_help = "The first row names the columns: code,affiliate,discount,starts_at,expires_at,max_uses,provider_ids\n\
                       All but the first two may be left out. A discount is 10%, 5 EUR or a JSON object.\n\
                       Example: usher codes import codes.csv"
     )]
@@ -167,6 +167,9 @@ pub(crate) struct AddCode {
     /// How many conversions it may be credited for
     #[arg(long, value_name = "N")]
     pub(crate) max_uses: Option<u64>,
+    /// What a payment provider calls it, such as Stripe's promo_…; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub(crate) provider_id: Vec<String>,
 }
 
 /// `usher outbox`

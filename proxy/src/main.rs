@@ -1,5 +1,6 @@
 //! The `usher` binary: command line, configuration, wiring and the demo.
 
+mod certificates;
 mod cli;
 mod commands;
 mod config;

@@ -1,6 +1,7 @@
 //! `usher serve`: wires store, platform, core, edge and admin together, and takes them down in order.
 
 use crate::{
+    certificates::OverHttps,
     config::{Admin, Config},
     system::{OsRandom, SystemClock},
 };
@@ -11,7 +12,7 @@ use sha2::Sha256;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use usher_core::{Core, Tools};
+use usher_core::{Core, Keyring, Tools};
 use usher_edge::{Edge, Metrics};
 use usher_model::{Clock, Random, Secret, SiteName, limits};
 use usher_store::Role;
@@ -49,8 +50,12 @@ impl Service {
         let core = Arc::new(Core::start(&tools, &names).await);
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
-        let settings = usher_edge::Settings { sites: config.sites, trusted_proxies: config.trusted_proxies };
-        let edge = Arc::new(Edge::new(settings, Arc::clone(&core), Arc::clone(&tools.clock), metrics));
+        let webhooks = names.iter().cloned().zip(config.webhooks).collect();
+        let settings =
+            usher_edge::Settings { sites: config.sites, webhooks, trusted_proxies: config.trusted_proxies };
+        let keyring = Keyring::new(OverHttps::new());
+        let edge =
+            Arc::new(Edge::new(settings, Arc::clone(&core), keyring, Arc::clone(&tools.clock), metrics));
         let stop = CancellationToken::new();
         let mut fronts = Vec::new();
         if let Some(listener) = admin {

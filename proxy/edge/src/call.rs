@@ -10,12 +10,13 @@ use crate::{
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts};
 use std::{net::IpAddr, sync::Arc};
 use tokio_util::task::TaskTracker;
-use usher_core::Core;
+use usher_core::{Core, Keyring};
 use usher_model::UnixMs;
 
 /// A request that has been admitted and routed.
 pub(crate) struct Call<'r> {
     pub(crate) core: &'r Arc<Core>,
+    pub(crate) keyring: &'r Arc<Keyring>,
     pub(crate) face: &'r Arc<Face>,
     pub(crate) head: &'r Parts,
     pub(crate) caller: Caller<'r>,

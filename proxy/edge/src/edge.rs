@@ -18,13 +18,14 @@ use hyper::body::Incoming;
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use usher_core::Core;
+use usher_core::{Core, Keyring};
 use usher_model::Clock;
 
 /// The public HTTP face, over the jobs.
 pub struct Edge {
     table: ArcSwap<Table>,
     core: Arc<Core>,
+    keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     /// For requests that belong to no site.
@@ -36,11 +37,18 @@ pub struct Edge {
 impl Edge {
     /// Prepares everything that can be prepared. Compresses the files, so it takes some milliseconds.
     #[must_use]
-    pub fn new(settings: Settings, core: Arc<Core>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+    pub fn new(
+        settings: Settings,
+        core: Arc<Core>,
+        keyring: Keyring,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             table: ArcSwap::from_pointee(Table::new(settings, &metrics)),
             nowhere: Meters::new("-", &metrics),
             core,
+            keyring: Arc::new(keyring),
             clock,
             metrics,
             tasks: TaskTracker::new(),
@@ -101,8 +109,8 @@ impl Edge {
             Caller::Unnamed
         };
         let address = client::address(peer, &head.headers, &table.trusted);
-        let (core, tasks, now) = (&self.core, &self.tasks, self.clock.now());
-        let call = Call { core, face, head, caller, address, now, tasks };
+        let (core, keyring, tasks, now) = (&self.core, &self.keyring, &self.tasks, self.clock.now());
+        let call = Call { core, keyring, face, head, caller, address, now, tasks };
         let acted = routes::act(&call, table, route, argument, body).await;
         let Outcome { mut answer, grant } = acted.unwrap_or_else(|fault| rescue(&fault).into());
 

@@ -27,6 +27,12 @@ pub(crate) enum Fault {
     /// The caller's, or the site's keys are not set; the text says which.
     #[error("{0}")]
     Unauthorized(&'static str),
+    /// The caller's: no payment provider that the site knows has sent this.
+    #[error("the signature is not one of the provider's")]
+    Unsigned,
+    /// The caller's: authentic, and not what the provider documents.
+    #[error("the delivery cannot be read")]
+    Unreadable,
     /// The caller's: this kind of body is not taken.
     #[error("the content type is not taken here")]
     MediaType,

@@ -72,6 +72,12 @@ fn told(fault: &Fault) -> (StatusCode, &'static str, &'static str) {
         Fault::Unauthorized(_) => {
             (StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "The key or the signature is missing or not valid.")
         }
+        Fault::Unsigned => {
+            (StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "The signature is missing or not valid.")
+        }
+        Fault::Unreadable => {
+            (StatusCode::BAD_REQUEST, INPUT, "The delivery cannot be read; `usher webhook explain` says why.")
+        }
         Fault::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, INPUT, "The body must be JSON."),
         Fault::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INPUT, "The body is too large."),
         Fault::TooSlow => (StatusCode::REQUEST_TIMEOUT, INPUT, "The body did not arrive in time."),

@@ -12,13 +12,16 @@ use crate::{
 use bytes::Bytes;
 use ipnet::IpNet;
 use std::{collections::HashMap, sync::Arc};
-use usher_model::Site;
+use usher_model::{Site, SiteName};
+use usher_providers::Webhook;
 
 /// What the edge serves.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The sites. Several may share a host when their prefixes differ.
     pub sites: Vec<Site>,
+    /// Their webhooks.
+    pub webhooks: HashMap<SiteName, Vec<Webhook>>,
     /// Who may say what the visitor's address and scheme are.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -38,6 +41,8 @@ pub(crate) struct Face {
     pub(crate) names: Names,
     pub(crate) script: Asset,
     pub(crate) keys: Keys,
+    /// By what stands in their addresses.
+    pub(crate) webhooks: HashMap<String, Arc<Webhook>>,
     pub(crate) meters: Meters,
 }
 
@@ -50,10 +55,11 @@ pub(crate) struct Place<'t, 'p> {
 }
 
 impl Table {
-    pub(crate) fn new(settings: Settings, metrics: &Metrics) -> Self {
+    pub(crate) fn new(mut settings: Settings, metrics: &Metrics) -> Self {
         let mut hosts: HashMap<String, Vec<Arc<Face>>> = HashMap::new();
         for site in settings.sites {
-            let face = Arc::new(Face::new(site, metrics));
+            let webhooks = settings.webhooks.remove(&site.name).unwrap_or_default();
+            let face = Arc::new(Face::new(site, webhooks, metrics));
             for name in &face.site.hosts {
                 hosts.entry(name.clone()).or_default().push(Arc::clone(&face));
             }
@@ -90,7 +96,7 @@ impl Table {
 }
 
 impl Face {
-    fn new(mut site: Site, metrics: &Metrics) -> Self {
+    fn new(mut site: Site, webhooks: Vec<Webhook>, metrics: &Metrics) -> Self {
         // The request's host is compared in this form; the configuration's may differ from it in the spelling.
         for name in &mut site.hosts {
             let bracketed = if name.contains("::") && !name.starts_with('[') {
@@ -115,6 +121,10 @@ impl Face {
         Self {
             script: Asset::new(script.into(), JAVASCRIPT, Keep::Hour),
             keys: Keys::new(&site.api_keys, &site.signing_secrets),
+            webhooks: webhooks
+                .into_iter()
+                .map(|hook| (hook.name.as_str().to_owned(), Arc::new(hook)))
+                .collect(),
             meters: Meters::new(site.name.as_str(), metrics),
             names,
             site: Arc::new(site),
@@ -136,7 +146,8 @@ mod tests {
             prefix: (*prefix).to_owned(),
             ..fixture::site()
         });
-        let settings = Settings { sites: sites.collect(), trusted_proxies: Vec::new() };
+        let settings =
+            Settings { sites: sites.collect(), webhooks: HashMap::new(), trusted_proxies: Vec::new() };
         Table::new(settings, &Metrics::register(&mut Registry::default()))
     }
 

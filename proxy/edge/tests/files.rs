@@ -148,7 +148,11 @@ async fn settings_change_without_a_restart() {
     let world = World::new().await;
     let mut site = world.site.clone();
     site.hosts = vec!["new.example".to_owned()];
-    world.edge.reload(usher_edge::Settings { sites: vec![site], trusted_proxies: Vec::new() });
+    world.edge.reload(usher_edge::Settings {
+        sites: vec![site],
+        webhooks: Default::default(),
+        trusted_proxies: Vec::new(),
+    });
     let at = |host: &str| Ask::new(world.at, "GET", "/r/pixel.js").header("Host", host).send();
     assert_eq!((at("new.example").await.status, at("shop.example").await.status), (200, 421));
 }

@@ -25,19 +25,73 @@ pub(super) const SITE: &[&str] = &[
     "webhook",
 ];
 pub(super) const LINK: &[&str] = &["path", "affiliate", "to"];
-pub(super) const WEBHOOK: &[&str] = &["provider", "name", "secret"];
+pub(super) const WEBHOOK: &[&str] = &[
+    "provider",
+    "name",
+    "secret",
+    "test_mode",
+    "webhook_id",
+    "trust_anchor",
+    "mid",
+    "merchant_key",
+    "username",
+    "password",
+    "hmac_key_id",
+    "hmac_secret",
+    "url_token",
+    "seller_id",
+    "signature",
+    "event",
+    "test",
+    "payment",
+    "refund",
+];
+/// What credentials are made of where one text does not do.
+pub(super) const CREDENTIAL: &[&str] = &[
+    "webhook_id",
+    "trust_anchor",
+    "mid",
+    "merchant_key",
+    "username",
+    "password",
+    "hmac_key_id",
+    "hmac_secret",
+    "url_token",
+    "seller_id",
+];
+pub(super) const SIGNATURE: &[&str] =
+    &["scheme", "header", "prefix", "hash", "encoding", "message", "timestamp_header"];
+pub(super) const PAYMENT: &[&str] = &[
+    "when",
+    "id",
+    "other_ids",
+    "amount",
+    "unit",
+    "currency",
+    "always_currency",
+    "referral",
+    "customer",
+    "promo_code",
+    "order",
+    "subscription",
+];
+pub(super) const REFUND: &[&str] =
+    &["when", "id", "payment", "amount", "unit", "currency", "always_currency", "is_total"];
 pub(super) const PRIVACY: &[&str] = &["truncate_addresses", "retention_days"];
 pub(super) const TLS: &[&str] = &["certificates", "acme"];
 pub(super) const ACME: &[&str] = &["directory", "contact"];
 pub(super) const SECRET: &[&str] = &["env", "file"];
 
-const HEADERS: [(&str, &[&str]); 9] = [
+const HEADERS: [(&str, &[&str]); 12] = [
     ("[server]", SERVER),
     ("[store]", STORE),
     ("[upstream]", UPSTREAM),
     ("[[site]]", SITE),
     ("[[site.links]]", LINK),
     ("[[site.webhook]]", WEBHOOK),
+    ("[site.webhook.signature]", SIGNATURE),
+    ("[site.webhook.payment]", PAYMENT),
+    ("[site.webhook.refund]", REFUND),
     ("[privacy]", PRIVACY),
     ("[tls]", TLS),
     ("[tls.acme]", ACME),

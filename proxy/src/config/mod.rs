@@ -1,6 +1,7 @@
 //! The configuration file: read whole, checked whole, every finding with its line.
 
 mod advice;
+mod described;
 mod environment;
 mod finding;
 mod hosts;
@@ -13,6 +14,7 @@ mod sites;
 mod store_url;
 mod unserved;
 mod upstream;
+mod webhook;
 
 pub(crate) use environment::{Env, ProcessEnv};
 pub(crate) use finding::{Finding, Severity};
@@ -25,6 +27,7 @@ use secrets::Secrets;
 use std::{net::SocketAddr, path::Path};
 use toml::de::DeTable;
 use usher_model::{Secret, Site, limits};
+use usher_providers::Webhook;
 
 /// A configuration that can be served: checked, with its secrets in it.
 #[derive(Clone, Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) upstream: Upstream,
     /// At least one; no two share a name, nor a host together with a prefix.
     pub(crate) sites: Vec<Site>,
+    /// Each site's webhooks, in the order of the sites.
+    pub(crate) webhooks: Vec<Vec<Webhook>>,
     /// What is kept of visitors.
     pub(crate) privacy: Privacy,
     /// What works, but not as well as it could.
@@ -114,13 +119,15 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, secrets: &Secrets<'_
     let sites = sites::read(&root, secrets);
     let privacy = privacy(&root);
     unserved::tls(&root);
+    let (sites, webhooks) = sites?.into_iter().unzip();
     Some(Config {
         http: server.http,
         admin: server.admin,
         trusted_proxies: server.trusted_proxies,
         store_url: store_url?,
         upstream: upstream?,
-        sites: sites?,
+        sites,
+        webhooks,
         privacy,
         warnings: Vec::new(),
     })
@@ -158,3 +165,5 @@ fn unreadable(file: &str, error: &std::io::Error) -> Finding {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod webhook_tests;

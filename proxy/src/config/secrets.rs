@@ -35,6 +35,17 @@ impl Secrets<'_> {
         self.secret(&place, value, fit)
     }
 
+    /// What is kept like a secret and is none: it may be written in clear.
+    pub(super) fn open(&self, section: &Section<'_>, key: &str) -> Option<Secret> {
+        let (place, value) = section.get(key)?;
+        match value.get_ref() {
+            DeValue::String(text) if !text.is_empty() && shell_variable(text).is_none() => {
+                Some(Secret::new(&**text))
+            }
+            _ => self.written(&place, value).map(Secret::new),
+        }
+    }
+
     /// A list of secrets, or one.
     pub(super) fn list(&self, section: &Section<'_>, key: &str, fit: Use) -> Vec<Secret> {
         let Some((place, value)) = section.get(key) else { return Vec::new() };

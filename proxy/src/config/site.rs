@@ -4,13 +4,14 @@ use super::{
     advice, hosts,
     reader::{Section, quoted},
     secrets::{Secrets, Use},
-    unserved,
+    unserved, webhook,
 };
 use referral::Parameters;
 use usher_model::{Attribution, CodeOrClick, Consent, Site, SiteName, limits};
+use usher_providers::Webhook;
 
 /// `None` when something about it is wrong, which has then been reported.
-pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<Site> {
+pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<(Site, Vec<Webhook>)> {
     let name = name(section);
     let hosts = hosts_of(section);
     let program = program(section);
@@ -31,6 +32,7 @@ pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<Site>
     let (attribution, code_or_click, consent) =
         (attribution(section), code_or_click(section), consent(section));
     let honour_gpc = section.flag("honour_gpc");
+    let webhooks = webhook::read(section, secrets);
     unserved::of_site(section, secrets);
 
     // What is not written is as it is without a word; what is written wrong has been reported.
@@ -50,7 +52,7 @@ pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<Site>
         ..silent
     };
     advice::names(section, &site);
-    Some(site)
+    Some((site, webhooks?))
 }
 
 fn name(section: &Section<'_>) -> Option<SiteName> {

@@ -2,9 +2,10 @@
 
 use super::{keys, reader::Section, secrets::Secrets, site};
 use usher_model::Site;
+use usher_providers::Webhook;
 
 /// `None` when there is none, or something about one is wrong, which has then been reported.
-pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Option<Vec<Site>> {
+pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Option<Vec<(Site, Vec<Webhook>)>> {
     let sections = root.sections("site", keys::SITE);
     if sections.is_empty() {
         if root.get("site").is_none() {
@@ -14,10 +15,11 @@ pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Option<Vec<Site
         }
         return None;
     }
-    let read: Vec<Option<Site>> = sections.iter().map(|section| site::read(section, secrets)).collect();
+    let read: Vec<Option<(Site, Vec<Webhook>)>> =
+        sections.iter().map(|section| site::read(section, secrets)).collect();
     for (at, later) in read.iter().enumerate() {
-        let Some(later) = later else { continue };
-        for earlier in read[..at].iter().flatten() {
+        let Some((later, _)) = later else { continue };
+        for (earlier, _) in read[..at].iter().flatten() {
             clash(&sections[at], later, earlier);
         }
     }

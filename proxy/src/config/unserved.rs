@@ -31,7 +31,7 @@ pub(super) fn tls(root: &Section<'_>) {
     acme.text("contact");
 }
 
-/// `origin`, `click_signing_key`, `[[site.links]]` and `[[site.webhook]]`
+/// `origin`, `click_signing_key` and `[[site.links]]`
 pub(super) fn of_site(site: &Section<'_>, secrets: &Secrets<'_>) {
     if let Some(origin) = site.text("origin") {
         web_address(&origin);
@@ -40,27 +40,10 @@ pub(super) fn of_site(site: &Section<'_>, secrets: &Secrets<'_>) {
     secrets.one(site, "click_signing_key", Use::Key);
     warn(site, "click_signing_key");
     let links = site.sections("links", keys::LINK);
-    let webhooks = site.sections("webhook", keys::WEBHOOK);
-    for first in links.first().into_iter().chain(webhooks.first()) {
+    if let Some(first) = links.first() {
         not_served(first.place());
     }
     links.iter().for_each(link_of);
-    for webhook in &webhooks {
-        webhook_of(webhook, secrets);
-    }
-}
-
-fn webhook_of(webhook: &Section<'_>, secrets: &Secrets<'_>) {
-    for key in ["provider", "name"] {
-        if let Some(name) = webhook.text(key).filter(|name| !is_word(name.text)) {
-            name.place
-                .refuse::<()>(format!("is {}", quoted(name.text)), "write lower-case letters, digits or '-'");
-        }
-    }
-    if webhook.get("provider").is_none() {
-        webhook.missing::<()>("provider", "add provider = \"stripe\"");
-    }
-    secrets.list(webhook, "secret", Use::Key);
 }
 
 fn link_of(link: &Section<'_>) {
@@ -92,8 +75,4 @@ fn web_address(written: &Text<'_>) {
             .place
             .refuse::<()>(format!("is {}", quoted(written.text)), "write a whole http or https address");
     }
-}
-
-fn is_word(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 }

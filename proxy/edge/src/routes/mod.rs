@@ -6,6 +6,7 @@ mod codes;
 mod conversions;
 mod events;
 mod files;
+mod hooks;
 mod leads;
 mod refunds;
 mod segment;
@@ -57,6 +58,8 @@ pub(crate) enum Route {
     Events,
     /// What Segment passes on.
     Segment,
+    /// What a payment provider reports.
+    Hooks,
     /// Anything else below the prefix.
     Unknown,
     /// Anything else.
@@ -84,6 +87,7 @@ impl Route {
             Self::Refunds => "refunds",
             Self::Events => "events",
             Self::Segment => "segment",
+            Self::Hooks => "hooks",
             Self::Unknown => "unknown",
             Self::Outside => "outside",
         }
@@ -94,11 +98,17 @@ impl Route {
         !self.is_for_servers() && !matches!(self, Self::Unknown | Self::Outside)
     }
 
-    /// Whether only the site's own servers call it.
+    /// Whether only servers call it.
     const fn is_for_servers(self) -> bool {
         matches!(
             self,
-            Self::Clicks | Self::Leads | Self::Conversions | Self::Refunds | Self::Events | Self::Segment
+            Self::Clicks
+                | Self::Leads
+                | Self::Conversions
+                | Self::Refunds
+                | Self::Events
+                | Self::Segment
+                | Self::Hooks
         )
     }
 
@@ -114,9 +124,13 @@ impl Route {
                 "GET, HEAD, OPTIONS"
             }
             Self::Track | Self::Signups | Self::Bind => "POST, OPTIONS",
-            Self::Clicks | Self::Leads | Self::Conversions | Self::Refunds | Self::Events | Self::Segment => {
-                "POST"
-            }
+            Self::Clicks
+            | Self::Leads
+            | Self::Conversions
+            | Self::Refunds
+            | Self::Events
+            | Self::Segment
+            | Self::Hooks => "POST",
             Self::Unknown | Self::Outside => METHODS,
         }
     }
@@ -150,7 +164,10 @@ fn find_with_argument<'p>(names: &Names, below: &'p str) -> (Route, &'p str) {
     match below.strip_prefix("v1/conversions/").and_then(|rest| rest.strip_suffix("/refund")) {
         Some(id) if refunds::is_id(id) => (Route::Refunds, id),
         Some(_) => (Route::Unknown, ""),
-        None => find_code(names, below),
+        None => match below.strip_prefix("hooks/") {
+            Some(name) => (Route::Hooks, name),
+            None => find_code(names, below),
+        },
     }
 }
 
@@ -202,6 +219,7 @@ pub(crate) async fn act(
         Route::Refunds => refunds::act(call, argument, body).await,
         Route::Events => events::act(call, body).await,
         Route::Segment => segment::act(call, body).await,
+        Route::Hooks => hooks::act(call, argument, body).await,
         Route::Unknown | Route::Outside => Err(Fault::NotFound),
     }
 }

@@ -11,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use prometheus_client::registry::Registry;
 use sha2::Sha256;
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -20,7 +21,7 @@ use std::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use usher_core::{Core, Tools};
+use usher_core::{Certificates, Core, FetchError, Keyring, Tools};
 use usher_edge::{Edge, Metrics, Names, Settings};
 use usher_model::{Clock, Code, PromoCode, Random, Secret, Site, SiteName, UnixMs};
 use usher_store::{Role, Store};
@@ -71,9 +72,16 @@ impl World {
         let metrics = Metrics::register(&mut registry);
         let settings = Settings {
             sites: vec![site.clone()],
+            webhooks: HashMap::new(),
             trusted_proxies: vec!["127.0.0.0/8".parse().expect("a net")],
         };
-        let edge = Arc::new(Edge::new(settings, Arc::clone(&core), Arc::new(StoppedClock), metrics));
+        let edge = Arc::new(Edge::new(
+            settings,
+            Arc::clone(&core),
+            Keyring::new(NoCertificates),
+            Arc::new(StoppedClock),
+            metrics,
+        ));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
@@ -142,6 +150,15 @@ fn site() -> Site {
         names_secret: Some(Secret::new("names")),
         api_keys: vec![Secret::new("shop-key")],
         ..Site::new(SiteName::new("shop").expect("a name"), hosts, "prog".to_owned())
+    }
+}
+
+struct NoCertificates;
+
+#[async_trait::async_trait]
+impl Certificates for NoCertificates {
+    async fn fetch(&self, _: &str, _: std::time::Duration) -> Result<String, FetchError> {
+        Err(FetchError("there is no network".to_owned()))
     }
 }
 

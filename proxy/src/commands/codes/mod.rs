@@ -93,6 +93,7 @@ fn code(written: &AddCode) -> anyhow::Result<(PromoCode, Code)> {
         starts_at: written.starts_at,
         expires_at: written.expires_at,
         max_uses: written.max_uses,
+        provider_ids: written.provider_id.clone(),
         uses: 0,
     };
     check_span(&code).map_err(|why| anyhow!(why))?;

@@ -6,7 +6,8 @@ use serde::Serialize;
 use std::io::{self, Write};
 use usher_model::{Code, PromoCode, UnixMs};
 
-const TITLES: [&str; 7] = ["CODE", "AFFILIATE", "DISCOUNT", "USES", "STARTS", "EXPIRES", "STATE"];
+const TITLES: [&str; 8] =
+    ["CODE", "AFFILIATE", "DISCOUNT", "USES", "STARTS", "EXPIRES", "STATE", "PROVIDER IDS"];
 
 /// The JSON of a code in the store, and what is known beside it.
 #[derive(Serialize)]
@@ -53,5 +54,6 @@ fn row(code: &PromoCode, says: &Code, now: UnixMs) -> [String; TITLES.len()] {
         moment(says.starts_at),
         moment(says.expires_at),
         says.validity(now).word().to_owned(),
+        if says.provider_ids.is_empty() { "-".to_owned() } else { says.provider_ids.join(" ") },
     ]
 }

@@ -17,7 +17,8 @@ use usher_model::{AffiliateCode, Code, PromoCode, SiteName, UnixMs};
 use usher_store::Store;
 
 /// The columns; a file may have them in any order and leave all but the first two out.
-const COLUMNS: [&str; 6] = ["code", "affiliate", "discount", "starts_at", "expires_at", "max_uses"];
+const COLUMNS: [&str; 7] =
+    ["code", "affiliate", "discount", "starts_at", "expires_at", "max_uses", "provider_ids"];
 /// Codes written in one transaction.
 const WRITTEN_AT_ONCE: usize = 1_000;
 
@@ -83,7 +84,8 @@ pub(super) fn export(codes: &[(PromoCode, Code)], out: &mut dyn Write) -> anyhow
         let max_uses = says.max_uses.map(|max| max.to_string()).unwrap_or_default();
         let affiliate = says.affiliate.as_str();
         let (starts, expires) = (moment(says.starts_at), moment(says.expires_at));
-        csv.write_record([code.as_str(), affiliate, &discount, &starts, &expires, &max_uses])?;
+        let ids = says.provider_ids.join(" ");
+        csv.write_record([code.as_str(), affiliate, &discount, &starts, &expires, &max_uses, &ids])?;
     }
     csv.flush()?;
     Ok(())
@@ -180,6 +182,9 @@ fn row(record: &StringRecord, columns: &[&'static str]) -> Result<(PromoCode, Co
         starts_at: when("starts_at")?,
         expires_at: when("expires_at")?,
         max_uses: cell("max_uses").map(max_uses).transpose()?,
+        provider_ids: cell("provider_ids")
+            .map(|ids| ids.split_whitespace().map(str::to_owned).collect())
+            .unwrap_or_default(),
         uses: 0,
     };
     check_span(&says)?;
@@ -258,7 +263,7 @@ mod tests {
             let Some(code) = PromoCode::fold(&code) else { return Ok(()) };
             let discount = serde_json::json!({"amount": 7.5, "note": note}).as_object().cloned();
             let affiliate = AffiliateCode::new(affiliate).expect("the grammar");
-            let says = Code { affiliate, discount, starts_at: Some(UnixMs(at)), expires_at: None, max_uses, uses: 0 };
+            let says = Code { affiliate, discount, starts_at: Some(UnixMs(at)), expires_at: None, max_uses, provider_ids: vec!["promo_1".to_owned()], uses: 0 };
             let mut out = Vec::new();
             export(&[(code.clone(), says.clone())], &mut out).expect("written");
             let (again, faults) = parse(std::str::from_utf8(&out).expect("UTF-8")).expect("a header");
