@@ -104,6 +104,7 @@ async fn upkeep(tools: Tools, stop: CancellationToken) {
     let mut hourly = tokio::time::interval(Duration::from_millis(limits::UPKEEP_MS));
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = hourly.tick() => {}
         }

@@ -130,11 +130,13 @@ impl Codes {
             // Large books take long to read: at most a third of the time goes into it, and a second is promised.
             let rest = if complete { begun.elapsed() * 2 } else { Duration::from_millis(500) };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(rest) => {}
             }
             if complete {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => return,
                     changed = changes.changed() => if changed.is_err() { return },
                 }
