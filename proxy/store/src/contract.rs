@@ -113,7 +113,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes down that `name` means the payment that `alias_of` means, or will mean when it is reported: refunds that
     /// name either find it. Orphans that find their payment by this are taken in, and one becomes due at `now` when the
-    /// payment is delivered. The same link again changes nothing; a name may be linked to several.
+    /// payment is delivered. The same link again changes nothing, nor does a name's link to itself; a name may be
+    /// linked to several.
     async fn link(
         &self,
         site: &SiteName,

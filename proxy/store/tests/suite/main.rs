@@ -5,6 +5,8 @@ mod bed;
 mod claims;
 mod clicks;
 mod codes;
+mod history;
+mod invariants;
 mod ledger;
 mod only_redis;
 mod only_sqlite;
