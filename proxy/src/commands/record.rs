@@ -99,8 +99,8 @@ pub(super) fn advice(record: &Record) -> Option<String> {
         State::Dead => Some(match dead_of(record) {
             Dead::GivenUp => format!("The platform could not take it for a week. When it is back: {retry}."),
             Dead::Unasked => format!(
-                "The platform was not asked, for what it needs is not there. Mend that first (`usher trace {id}`), then \
-                 {retry}; or {discard}."
+                "The platform was not asked, since it would be in vain. When that is mended (`usher trace {id}` tells all): \
+                 {retry}. If it cannot be: {discard}."
             ),
             Dead::Click => format!(
                 "The platform does not take this click, most often since it knows no such affiliate. Mend the affiliate's code \
@@ -142,11 +142,13 @@ enum Dead {
 }
 
 fn dead_of(record: &Record) -> Dead {
-    let says = |words: &str| record.error.as_deref().is_some_and(|error| error.contains(words));
+    let error = record.error.as_deref().unwrap_or_default();
+    // An attempt's line is the beginning of what the platform said; what it was not asked has none.
+    let was_asked = record.log.last().is_some_and(|attempt| error.starts_with(&attempt.said));
     let status = record.answer.as_ref().map(|answer| answer.status);
     match (record.job, status) {
-        _ if says("given up after") => Dead::GivenUp,
-        _ if says("its click") => Dead::Unasked,
+        _ if error.starts_with("given up after") => Dead::GivenUp,
+        _ if !was_asked => Dead::Unasked,
         (Job::Click, _) => Dead::Click,
         (Job::Refund, Some(404)) => Dead::Unsold,
         (_, Some(404)) => Dead::Unknown,
@@ -175,6 +177,7 @@ mod tests {
     use usher_model::{Answer, SiteName};
 
     fn dead(job: Job, status: Option<u16>, error: &str) -> Record {
+        let said = if error.contains("its click") { "503" } else { error };
         Record {
             id: "conv_1".to_owned(),
             site: SiteName::new("shop").expect("a name"),
@@ -192,7 +195,7 @@ mod tests {
             trace: None,
             due_at: UnixMs(0),
             attempts: 0,
-            log: Vec::new(),
+            log: vec![Attempt { at: UnixMs(0), last: UnixMs(0), times: 1, said: said.to_owned() }],
             created_at: UnixMs(0),
             settled_at: None,
             answer: status.map(|status| Answer { status, body: String::new() }),

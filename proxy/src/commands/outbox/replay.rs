@@ -38,7 +38,9 @@ pub(super) async fn retry(
         let stands = standing(record, now);
         match record.state {
             State::Dead => {
-                bail!("{id} was dead a moment ago and is not any more; look with `usher outbox show {id}`")
+                bail!(
+                    "{id} cannot be sent again: it changed a moment ago; look with `usher outbox show {id}`"
+                )
             }
             State::Due | State::Blocked => bail!("{id} {stands}; there is nothing to do"),
             State::Orphan => bail!("{id} {stands}; report the payment, and it is sent by itself"),

@@ -66,8 +66,13 @@ fn refund() -> Record {
         paid: None,
         refund: Some((RefundAmount::Part(money("25").amount()), None)),
         trace: None,
-        log: Vec::new(),
-        attempts: 0,
+        log: vec![Attempt {
+            at: START.plus(MINUTE),
+            last: START.plus(MINUTE),
+            times: 1,
+            said: "404 NOT_FOUND".to_owned(),
+        }],
+        attempts: 1,
         answer: Some(Answer { status: 404, body: String::new() }),
         upstream_id: None,
         error: Some("404 NOT_FOUND no such conversion".to_owned()),
@@ -138,6 +143,7 @@ conv_1: a sale of 89.91 USD on site shop
     of 89.91 USD went back 0, 89.91 is left
     refund_1: a refund of 25: it failed for good: 404 NOT_FOUND no such conversion
       a webhook of stripe, as \"re_7\": 2026-11-21T03:00:00Z, 3 h ago
+      1 attempt at 2026-11-21T03:01:00Z: 404 NOT_FOUND
       given up at 2026-11-21T05:00:00Z, answer 404
       The platform does not have the sale under the id it gave it, so it cannot be refunded there. If it should, have it \
       mended there, then `usher outbox retry refund_1`; else `usher outbox discard refund_1`.
