@@ -4,8 +4,11 @@ mod support;
 
 use std::sync::atomic::Ordering::Relaxed;
 use support::{Mood, World, eventually, faults::Faults, sale};
-use usher_core::Refusal;
-use usher_model::{Attribution, ClickId, Site};
+use usher_core::{
+    Refusal, SignedClick, Visitor,
+    attribution::{By, Policy, Rule, Trace, WhyNot},
+};
+use usher_model::{AffiliateCode, Attribution, Click, ClickId, Clock, Secret, Site, UnixMs, Upstream};
 
 const ALICE: &str = r#"{"programId":"prog","trackingId":"alice"}"#;
 const BOB: &str = r#"{"programId":"prog","trackingId":"bob"}"#;
@@ -146,4 +149,194 @@ async fn a_first_click_that_was_refused_gives_way_to_the_next() {
     let cid = refused_click(&world).await;
     gives_way(&world, &cid).await;
     assert_eq!(world.platform.clicks(), ["bob"]);
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A click of that affiliate by somebody at that address, written down.
+async fn clicked(world: &World, affiliate: &str, address: &str) -> ClickId {
+    let visitor = Visitor { address: address.parse().expect("an address"), ..world.visitor() };
+    let body = format!(r#"{{"programId":"prog","trackingId":"{affiliate}"}}"#);
+    let cid = world.track(&body, &visitor).await.cookie.expect("a cookie");
+    eventually("the click is written", || async { world.knows(&cid).await }).await;
+    cid
+}
+
+/// What the platform was told of that sale.
+fn told(world: &World, key: &str) -> serde_json::Value {
+    let sales = world.platform.sales();
+    sales.into_iter().find(|sale| sale["external_event_id"] == key).expect("it was told")
+}
+
+fn why_not(trace: &Trace, by: By) -> Option<WhyNot> {
+    trace.seen.iter().find(|seen| seen.by == by).expect("it was seen").why_not
+}
+
+#[tokio::test]
+async fn an_order_that_was_bound_at_the_checkout_is_credited_to_its_click() {
+    let world = World::new(|_| {}).await;
+    let alice = clicked(&world, "alice", "192.0.2.1").await;
+    world.bind("o1", &world.visitor_with(&alice)).await.expect("bound");
+    world.convert(&sale("pay_1", r#","order_id":"o1","customer_id":"cus_1""#)).await.expect("accepted");
+    assert_eq!(told(&world, "pay_1")["referral_id"], alice.as_str());
+    let trace = world.trace("pay_1").await;
+    assert_eq!((trace.rule, why_not(&trace, By::Customer)), (Rule::Order, Some(WhyNot::Unknown)));
+    assert!(trace.to_json().len() <= 300, "{}", trace.to_json());
+    // The customer is alice's from now on; a name of the order leads to the sale.
+    world.convert(&sale("pay_2", r#","customer_id":"cus_1""#)).await.expect("accepted");
+    assert_eq!(told(&world, "pay_2")["referral_id"], alice.as_str());
+    assert_eq!(world.record("o1").await.key.as_deref(), Some("pay_1"));
+}
+
+#[tokio::test]
+async fn an_order_that_two_bound_or_that_was_bound_at_another_time_credits_nobody() {
+    let world = World::new(|_| {}).await;
+    let alice = clicked(&world, "alice", "192.0.2.1").await;
+    let bob = clicked(&world, "bob", "192.0.2.2").await;
+    for (order, click) in [("o1", &alice), ("o1", &bob), ("o2", &bob)] {
+        world.bind(order, &world.visitor_with(click)).await.expect("bound");
+    }
+    let refused = world.convert(&sale("pay_1", r#","orderId":"o1""#)).await;
+    assert!(matches!(refused, Err(Refusal::NotFound { field: Some("order_id"), .. })), "{refused:?}");
+    world
+        .convert(&sale("pay_2", r#","order_id":"o1","customer_id":"c""#))
+        .await
+        .expect("the platform may know");
+    let trace = world.trace("pay_2").await;
+    assert_eq!((trace.rule, why_not(&trace, By::Order)), (Rule::Platform, Some(WhyNot::Contested)));
+    // Whoever binds an order that was paid an hour ago did not bring it.
+    let hour_ago = UnixMs(world.clock.now().0 - 3_600_000).rfc3339();
+    let late = format!(r#","order_id":"o2","customer_id":"c","created_at":"{hour_ago}""#);
+    world.convert(&sale("pay_3", &late)).await.expect("accepted");
+    assert_eq!(why_not(&world.trace("pay_3").await, By::Order), Some(WhyNot::BoundLate));
+    world.clock.pass_ms(8 * DAY_MS);
+    world.convert(&sale("pay_4", r#","order_id":"o2","customer_id":"c""#)).await.expect("accepted");
+    assert_eq!(why_not(&world.trace("pay_4").await, By::Order), Some(WhyNot::BoundEarly));
+}
+
+#[tokio::test]
+async fn a_click_counts_as_long_as_its_cookie_lives_by_the_time_of_the_sale() {
+    let world = World::new(|_| {}).await;
+    let alice = clicked(&world, "alice", "192.0.2.1").await;
+    let begun = world.clock.now();
+    world.clock.pass_ms(31 * DAY_MS);
+    let by_click = format!(r#","referral_id":"{alice}""#);
+    let refused = world.convert(&sale("pay_1", &by_click)).await;
+    assert!(matches!(refused, Err(Refusal::NotFound { field: Some("referral_id"), .. })), "{refused:?}");
+    let at = |days: i64| format!(r#"{by_click},"created_at":"{}""#, begun.plus(days * DAY_MS).rfc3339());
+    world.convert(&sale("pay_2", &at(29))).await.expect("it was made in time, and told late");
+    assert_eq!(told(&world, "pay_2")["referral_id"], alice.as_str());
+    let ahead = world.convert(&sale("pay_3", &at(400))).await;
+    assert!(matches!(ahead, Err(Refusal::NotFound { .. })), "the future is now: {ahead:?}");
+    // Through the link again: the window begins anew.
+    let again = world.track(ALICE, &world.visitor_with(&alice)).await.cookie.expect("a cookie");
+    assert_ne!(again, alice);
+    eventually("it is written", || async { world.knows(&again).await }).await;
+    world.convert(&sale("pay_4", &format!(r#","referral_id":"{again}""#))).await.expect("accepted");
+}
+
+#[tokio::test]
+async fn a_renewal_belongs_to_whoever_brought_the_customer() {
+    let world = World::new(|_| {}).await;
+    let alice = clicked(&world, "alice", "192.0.2.1").await;
+    let first = sale("pay_1", &format!(r#","referral_id":"{alice}","customer_id":"cus_1""#));
+    world.convert(&first).await.expect("accepted");
+    world.clock.pass_ms(365 * DAY_MS);
+    world.convert(&sale("pay_2", r#","customer_id":"cus_1""#)).await.expect("accepted");
+    assert_eq!(told(&world, "pay_2")["referral_id"], alice.as_str());
+    assert_eq!(world.trace("pay_2").await.rule, Rule::Customer);
+}
+
+#[tokio::test]
+async fn the_first_click_of_a_customer_counts_where_the_site_says_so() {
+    for (attribution, rule) in
+        [(Attribution::FirstClick, Rule::Customer), (Attribution::LastClick, Rule::Named)]
+    {
+        let world = World::new(|site: &mut Site| site.attribution = attribution).await;
+        let alice = clicked(&world, "alice", "192.0.2.1").await;
+        let first = sale("pay_1", &format!(r#","referral_id":"{alice}","customer_id":"cus_1""#));
+        world.convert(&first).await.expect("accepted");
+        world.clock.pass_ms(DAY_MS);
+        let bob = clicked(&world, "bob", "192.0.2.2").await;
+        let second = sale("pay_2", &format!(r#","referral_id":"{bob}","customer_id":"cus_1""#));
+        world.convert(&second).await.expect("accepted");
+        let trace = world.trace("pay_2").await;
+        assert_eq!(trace.rule, rule);
+        assert_eq!(trace.policy, (rule == Rule::Customer).then_some(Policy::FirstClick));
+        let winner = if rule == Rule::Customer { &alice } else { &bob };
+        assert_eq!(told(&world, "pay_2")["referral_id"], winner.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_click_that_proves_itself_is_credited_before_it_is_written() {
+    let faults = Faults::default();
+    faults.no_clicks.store(true, Relaxed);
+    let world = World::with_faults(faults, |site: &mut Site| {
+        site.click_signing_key = Some(Secret::new("a key of the site"));
+    })
+    .await;
+    world.platform.set(Mood::Down);
+    let cid = world.track(ALICE, &world.visitor()).await.cookie.expect("a cookie");
+    world.platform.set(Mood::Well);
+    let click = Click {
+        id: cid.clone(),
+        site: world.site.name.clone(),
+        affiliate: AffiliateCode::new("alice").expect("a code"),
+        visitor: None,
+        created_at: world.clock.now(),
+        upstream: Upstream::Pending,
+    };
+    let text = SignedClick::sign(&world.site, &click).expect("a key");
+    let signed = SignedClick::verify(&world.site, &text);
+    let visitor = Visitor { signed: signed.clone(), ..world.visitor_with(&cid) };
+    let lead = br#"{"email":"kim@example.org"}"#;
+    let unproved = world.core.conversions.signup(&world.site, lead, &world.visitor_with(&cid)).await;
+    assert!(matches!(unproved, Err(Refusal::NotFound { .. })), "{unproved:?}");
+    assert!(world.core.conversions.signup(&world.site, lead, &visitor).await.expect("accepted").status < 203);
+    eventually("the lead arrives", || async { world.platform.leads().len() == 1 }).await;
+    assert_eq!(world.platform.created(), ["alice"], "the click went before it");
+    // And the capture knows whose it is.
+    world.faults.clicks_hang.store(true, Relaxed);
+    assert_eq!(world.track(ALICE, &visitor).await.cookie, Some(cid.clone()));
+    assert_ne!(world.track(BOB, &visitor).await.cookie, Some(cid));
+}
+
+#[tokio::test]
+async fn a_sites_own_links_make_no_click_and_leave_the_visitor_whose_they_are() {
+    let world = World::new(|_| {}).await;
+    let cid = clicked(&world, "alice", "192.0.2.7").await;
+    for own in [
+        r#"{"programId":"prog","url":"https://shop.example/?ref=nav-footer"}"#,
+        r#"{"programId":"prog","trackingId":"NAV-footer"}"#,
+    ] {
+        assert_eq!(world.track(own, &world.visitor_with(&cid)).await.cookie, None, "{own}");
+    }
+    assert_eq!(world.platform.clicks(), ["alice"]);
+}
+
+#[tokio::test]
+async fn a_trace_tells_every_signal_and_why_it_did_not_count() {
+    let world = World::new(|_| {}).await;
+    world.put_code("BOBS", r#"{"affiliate":"bob"}"#).await;
+    world.put_code("OLD", r#"{"affiliate":"carol","expires_at":"2000-01-01"}"#).await;
+    let alice = clicked(&world, "alice", "192.0.2.1").await;
+    let more = format!(r#","referral_id":"{alice}","promo_code":"bobs","customer_id":"cus_1""#);
+    world.convert(&sale("pay_1", &more)).await.expect("accepted");
+    let trace = world.trace("pay_1").await;
+    assert_eq!((trace.rule, trace.policy), (Rule::Code, Some(Policy::Code)));
+    let seen: Vec<_> = trace.seen.iter().map(|seen| (seen.by, seen.what.as_str(), seen.why_not)).collect();
+    assert_eq!(
+        seen,
+        [
+            (By::Named, alice.as_str(), Some(WhyNot::Outranked)),
+            (By::Code, "BOBS", None),
+            (By::Customer, "customer:cus_1", Some(WhyNot::Unknown)),
+        ]
+    );
+    world
+        .convert(&sale("pay_2", &more.replace("bobs", "old").replace("cus_1", "c2")))
+        .await
+        .expect("accepted");
+    assert_eq!(why_not(&world.trace("pay_2").await, By::Code), Some(WhyNot::Expired));
 }

@@ -3,6 +3,7 @@
 use super::{
     fields::{Named, TEXT_LONGEST, identifier, moment, object, raw, settle_names, text, word},
     sale::{SALE_FIELDS, Sale, check, event_id, take_money},
+    segment::kind_of,
 };
 use crate::Refusal;
 use usher_model::{Job, Source};
@@ -23,12 +24,18 @@ impl Sale {
         let mut fields = object(body)?;
         settle_names(&mut fields, EVENT_FIELDS)?;
         settle_names(&mut fields, SALE_FIELDS)?;
-        if text(&fields, "event_name", TEXT_LONGEST)?.is_none() {
-            return Err(Refusal::invalid("event_name", "event_name is required"));
-        }
-        let kind = word(&fields, "event_type", &TYPES)?.ok_or_else(|| {
-            Refusal::invalid("event_type", format!("event_type is required: one of {}", TYPES.join(", ")))
-        })?;
+        let name = text(&fields, "event_name", TEXT_LONGEST)?
+            .ok_or_else(|| Refusal::invalid("event_name", "event_name is required"))?;
+        let kind = match word(&fields, "event_type", &TYPES)? {
+            Some(kind) => kind,
+            // The platform's SDK lets it be left out. Then the name decides, as for Segment; the platform is told how we
+            // take it, so that both books agree on what is money.
+            None => {
+                let kind = kind_of(&name);
+                fields.insert("event_type".to_owned(), raw(&kind)?);
+                kind.to_owned()
+            }
+        };
         let occurred_at = moment(&fields, "occurred_at")?;
         let made_at = occurred_at.or(moment(&fields, "created_at")?);
         check(&fields)?;
@@ -71,13 +78,15 @@ mod tests {
     fn what_has_no_id_gets_one_unless_it_is_a_conversion() {
         let lead = read(r#"{"event_name":"Demo","event_type":"lead","customer_id":"c"}"#).expect("an event");
         assert_eq!((lead.key.as_str(), lead.fields["external_event_id"].get()), ("minted", "\"minted\""));
+        let untyped = read(r#"{"event_name":"demo_booked","customer_id":"c"}"#).expect("an event");
+        assert_eq!(untyped.fields["event_type"].get(), "\"lead\"");
         for (body, expected) in [
             (
                 r#"{"event_name":"Paid","event_type":"conversion","sale_amount":1,"sale_amount_currency":"EUR"}"#,
                 "external_event_id",
             ),
             (r#"{"event_name":"Paid","event_type":"sale"}"#, "event_type"),
-            (r#"{"event_name":"Paid"}"#, "event_type"),
+            (r#"{"event_name":"purchase"}"#, "external_event_id"),
             (r#"{"event_type":"lead"}"#, "event_name"),
             (r#"{"event_type":"lead","event_name":"x","occurred_at":"now"}"#, "occurred_at"),
         ] {

@@ -15,8 +15,8 @@ use usher_model::{ClickId, Job, PromoCode, Source};
 const AMOUNTS: [&str; 4] = ["revenue", "amount", "value", "total"];
 const USER: Named = ("external_user_id", "externalUserId");
 
-/// What an event counts as.
-fn kind_of(event: &str) -> &'static str {
+/// What an event of that name counts as.
+pub(super) fn kind_of(event: &str) -> &'static str {
     match event {
         "Order Completed" | "Completed Order" | "purchase" => "conversion",
         "qualified_lead" | "demo_booked" => "lead",

@@ -15,7 +15,9 @@ use std::{
     },
     time::Duration,
 };
-use usher_core::{Core, Refusal, Signals, Tools, Visitor, capture::Tracked, codes::Resolved};
+use usher_core::{
+    Core, Refusal, Signals, Tools, Visitor, attribution::Trace, capture::Tracked, codes::Resolved,
+};
 use usher_model::{Answer, ClickId, Clock, Code, Job, PromoCode, Random, Site, SiteName, UnixMs};
 use usher_store::Role;
 use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
@@ -84,6 +86,50 @@ impl World {
         self.core.conversions.convert(&self.site, body.as_bytes()).await
     }
 
+    pub(crate) async fn event(&self, body: &str) -> Result<Answer, Refusal> {
+        self.core.conversions.event(&self.site, body.as_bytes()).await
+    }
+
+    pub(crate) async fn segment(&self, body: &str) -> Result<Answer, Refusal> {
+        self.core.conversions.segment(&self.site, body.as_bytes()).await
+    }
+
+    pub(crate) async fn lead(&self, body: &str) -> Result<Answer, Refusal> {
+        self.core.conversions.lead(&self.site, body.as_bytes()).await
+    }
+
+    pub(crate) async fn refund(
+        &self,
+        of: &str,
+        body: &str,
+        idempotency_key: Option<&str>,
+    ) -> Result<Answer, Refusal> {
+        self.core.conversions.refund(&self.site, of, body.as_bytes(), idempotency_key).await
+    }
+
+    pub(crate) async fn click(&self, body: &str, idempotency_key: Option<&str>) -> Result<Answer, Refusal> {
+        self.core.conversions.click(&self.site, body.as_bytes(), idempotency_key).await
+    }
+
+    pub(crate) async fn bind(&self, order: &str, visitor: &Visitor) -> Result<(), Refusal> {
+        let body = json!({"order_id": order}).to_string();
+        self.core.conversions.bind(&self.site, body.as_bytes(), visitor).await
+    }
+
+    /// The only record that goes by that name.
+    pub(crate) async fn record(&self, name: &str) -> usher_model::Record {
+        let found = self.tools.store.find(&self.site.name, name).await.expect("read");
+        match <[_; 1]>::try_from(found) {
+            Ok([record]) => record,
+            Err(found) => panic!("{name}: {found:?}"),
+        }
+    }
+
+    /// Why the only record of that name was credited as it was.
+    pub(crate) async fn trace(&self, name: &str) -> Trace {
+        serde_json::from_str(&self.record(name).await.trace.expect("a trace")).expect("its own form")
+    }
+
     pub(crate) async fn resolve(&self, code: &str, visitor: &Visitor) -> Result<Resolved, Refusal> {
         self.core.codes.resolve(&self.site, code, visitor, &self.core.capture).await
     }
@@ -94,6 +140,14 @@ impl World {
         self.tools.store.put_codes(&self.site.name, vec![(folded.clone(), value)]).await.expect("written");
         eventually("the code is seen", || async { self.core.codes.find(&self.site, &folded).is_some() })
             .await;
+    }
+
+    /// Lets time pass, for the clock and for all that waits.
+    pub(crate) async fn pass_ms(&self, ms: i64) {
+        self.clock.pass_ms(ms);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_millis(ms.unsigned_abs())).await;
+        tokio::time::resume();
     }
 
     pub(crate) async fn knows(&self, id: &ClickId) -> bool {
@@ -143,6 +197,8 @@ struct Seen {
     mood: Mood,
     tracks: Vec<TrackCall>,
     delivered: Vec<(Job, Value)>,
+    /// What the platform calls the conversion, and what goes back of it.
+    refunds: Vec<(String, Value)>,
     asked: usize,
 }
 
@@ -177,6 +233,19 @@ impl Scripted {
 
     pub(crate) fn sales(&self) -> Vec<Value> {
         self.bodies(Job::Conversion)
+    }
+
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.bodies(Job::Event)
+    }
+
+    pub(crate) fn segments(&self) -> Vec<Value> {
+        self.bodies(Job::Segment)
+    }
+
+    /// Refunds with what the platform calls their conversion.
+    pub(crate) fn refunds(&self) -> Vec<(String, Value)> {
+        self.seen.lock().expect("whole").refunds.clone()
     }
 
     pub(crate) fn leads(&self) -> Vec<String> {
@@ -236,7 +305,7 @@ impl Platform for Scripted {
     async fn deliver(
         &self,
         job: Job,
-        _: Option<&str>,
+        conversion: Option<&str>,
         body: &str,
         _deadline: Duration,
     ) -> Result<Reply, CallError> {
@@ -256,7 +325,10 @@ impl Platform for Scripted {
             Mood::Refuses => return Ok(reply(422, error(), None)),
             _ => {}
         }
-        let parsed = serde_json::from_str(body).expect("JSON");
+        let parsed: Value = serde_json::from_str(body).expect("JSON");
+        if let Some(conversion) = conversion {
+            self.seen.lock().expect("whole").refunds.push((conversion.to_owned(), parsed.clone()));
+        }
         self.seen.lock().expect("whole").delivered.push((job, parsed));
         match self.mood() {
             Mood::CommitsAndDrops => return Err(CallError::Unreachable("dropped".to_owned())),
