@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn the_cookie_stands_behind_a_click_that_is_named() {
         let cookie = (By::Cookie, "cmd1".to_owned());
-        assert_eq!(clicks(read(r#"{"email":"a@b.example"}"#, Some("cmd1"))), [cookie.clone()]);
+        assert_eq!(clicks(read(r#"{"email":"a@b.example"}"#, Some("cmd1"))), std::slice::from_ref(&cookie));
         let both = read(r#"{"email":"a@b.example","cid":"cmd2"}"#, Some("cmd1"));
         assert_eq!(clicks(both), [(By::Named, "cmd2".to_owned()), cookie]);
         assert!(read(r#"{"email":"a@b.example"}"#, None).is_err());
