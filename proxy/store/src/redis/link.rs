@@ -25,8 +25,9 @@ use usher_model::limits;
 
 /// Between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often Sentinels are asked whether the primary is another one by now: one that was cut off from them may still
-/// answer us, and forget all that it took.
+/// How often the server is asked for a sign of life, and how long it may take: writes alone would learn only from their
+/// deadline that it is frozen. Sentinels are asked as often whether the primary is another one by now: one that was cut
+/// off from them may still answer us, and forget all that it took.
 const LOOK: Duration = Duration::from_millis(1_000);
 
 /// A connection that is known to answer.
@@ -38,6 +39,20 @@ pub(super) struct Live {
     /// For writes that replicas must have, when some must.
     replicas: Option<Replicas>,
     address: String,
+}
+
+impl Live {
+    /// Whether it answers, and is the primary still as far as Sentinels know.
+    async fn is_well(&self, goal: &Goal) -> bool {
+        if !matches!(timeout(LOOK, servers::ping(self.connection.clone())).await, Ok(Ok(()))) {
+            return false;
+        }
+        let now = goal.servers.whereabouts().await.filter(|now| *now != self.address);
+        if let Some(now) = &now {
+            tracing::warn!(from = self.address, to = now, "Sentinels name another primary");
+        }
+        now.is_none()
+    }
 }
 
 /// What a link leads to: the primary that keeps a key.
@@ -92,7 +107,7 @@ impl Link {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        self.call_now(limits::STORE_READ_MS, call).await
+        self.call_now(Duration::from_millis(limits::STORE_READ_MS), call).await
     }
 
     /// Whatever may take longer: within [`limits::STORE_WRITE_MS`], part of which may be spent on waiting for Redis.
@@ -103,12 +118,12 @@ impl Link {
         self.call_patiently(|live| call(live.connection)).await
     }
 
-    /// The same, at once an error when Redis is known not to answer.
-    pub(super) async fn work_now<T, F>(&self, call: impl FnOnce(MultiplexedConnection) -> F) -> Result<T>
+    /// A look at what should be there at once: within [`LOOK`], or at once an error when Redis is known not to answer.
+    pub(super) async fn look<T, F>(&self, call: impl FnOnce(MultiplexedConnection) -> F) -> Result<T>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        self.call_now(limits::STORE_WRITE_MS, call).await
+        self.call_now(LOOK, call).await
     }
 
     /// The same as [`Link::work`] for what somebody relies on afterwards: returns when as
@@ -142,50 +157,72 @@ impl Link {
         probe.arg(&self.probe).arg(1);
         let run =
             |mut connection: MultiplexedConnection| async move { probe.query_async(&mut connection).await };
-        self.work_now(run).await
+        self.call_now(Duration::from_millis(limits::STORE_WRITE_MS), run).await
     }
 
     async fn call_patiently<T, F>(&self, call: impl FnOnce(Live) -> F) -> Result<T>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let mut live = self.live.subscribe();
+        let mut state = self.live.subscribe();
         let mut number = None;
         let work = async {
-            let found = live.wait_for(Option::is_some).await.ok().and_then(|found| (*found).clone());
+            let found = state.wait_for(Option::is_some).await.ok().and_then(|found| (*found).clone());
             let found =
                 found.ok_or_else(|| RedisError::from(io::Error::from(io::ErrorKind::NotConnected)))?;
             number = Some(found.number);
-            call(found).await
+            let address = found.address.clone();
+            tokio::select! {
+                outcome = call(found) => outcome,
+                () = elsewhere(&mut state, &address) => Err(servers::late()),
+            }
         };
         let outcome = timeout(Duration::from_millis(limits::STORE_WRITE_MS), work).await;
         self.judge(outcome.unwrap_or_else(|_| Err(servers::late())), number)
     }
 
-    async fn call_now<T, F>(&self, ms: u64, call: impl FnOnce(MultiplexedConnection) -> F) -> Result<T>
+    async fn call_now<T, F>(
+        &self,
+        deadline: Duration,
+        call: impl FnOnce(MultiplexedConnection) -> F,
+    ) -> Result<T>
     where
         F: Future<Output = RedisResult<T>>,
     {
         let found = self.live.borrow().as_ref().map(|live| (live.number, live.connection.clone()));
         let (number, connection) =
             found.ok_or_else(|| StoreError::Unavailable("Redis is being waited for".to_owned()))?;
-        let outcome = timeout(Duration::from_millis(ms), call(connection)).await;
+        let outcome = timeout(deadline, call(connection)).await;
         self.judge(outcome.unwrap_or_else(|_| Err(servers::late())), Some(number))
     }
 
     fn judge<T>(&self, outcome: RedisResult<T>, number: Option<u64>) -> Result<T> {
         outcome.map_err(|why| {
             if fault::is_lost(&why) {
-                self.live.send_if_modified(|live| {
-                    let same = live.as_ref().is_some_and(|live| Some(live.number) == number);
-                    if same {
-                        *live = None;
-                    }
-                    same
-                });
+                give_up(&self.live, number);
             }
             fault::of(&why)
         })
+    }
+}
+
+/// The connection of that number is of no use any more.
+fn give_up(live: &watch::Sender<Option<Live>>, number: Option<u64>) {
+    live.send_if_modified(|live| {
+        let same = live.as_ref().is_some_and(|live| Some(live.number) == number);
+        if same {
+            *live = None;
+        }
+        same
+    });
+}
+
+/// Returns when the link leads to another server: a call to the former primary is not answered any more, or ought not to be.
+/// One to a server that was slow once, and is the primary still, may be.
+async fn elsewhere(state: &mut watch::Receiver<Option<Live>>, address: &str) {
+    let moved = |live: &Option<Live>| live.as_ref().is_some_and(|live| live.address != address);
+    if state.wait_for(moved).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -194,18 +231,15 @@ async fn keep(goal: Goal, live: watch::Sender<Option<Live>>) {
     let mut state = live.subscribe();
     let mut number = 0;
     loop {
-        let address = state.borrow_and_update().as_ref().map(|live| live.address.clone());
-        if let Some(address) = address {
+        let current = state.borrow_and_update().clone();
+        if let Some(current) = current {
             let lost = async { state.wait_for(Option::is_none).await.is_ok() };
             match timeout(LOOK, lost).await {
-                Ok(true) => continue,
+                Ok(true) => {}
                 Ok(false) => return,
-                Err(_) => {}
+                Err(_) if current.is_well(&goal).await => continue,
+                Err(_) => give_up(&live, Some(current.number)),
             }
-            if goal.servers.whereabouts().await.is_none_or(|now| now == address) {
-                continue;
-            }
-            tracing::warn!(from = address, "Sentinels name another primary");
         }
         number += 1;
         let reached = reconnect(&goal).await;

@@ -95,7 +95,7 @@ async fn look(
                 said.chunks_exact(2).map(|both| redis::from_redis_value(redis::Value::Array(both.to_vec())));
             Ok(read.collect::<std::result::Result<Vec<Seen>, _>>()?)
         };
-        let seen = if patiently { link.work(run).await? } else { link.work_now(run).await? };
+        let seen = if patiently { link.work(run).await? } else { link.look(run).await? };
         if seen.iter().all(|(over, _)| *over == 0) {
             return Ok(seen.into_iter().map(|(_, due)| due).collect());
         }

@@ -1,6 +1,6 @@
 //! A store of either make, with what it stands on.
 
-use crate::{redis_server::RedisServer, sample};
+use crate::{redis_groups::Cluster, redis_server::RedisServer, sample};
 use std::{future::Future, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use usher_model::{Acceptance, Click, ClickId, Delivery, Entry, Record, SiteName, State, UnixMs, VisitorKey};
@@ -9,6 +9,7 @@ use usher_store::{Result, Role, Store, StoreError};
 enum Ground {
     Folder(TempDir),
     Server(RedisServer),
+    Cluster(Arc<Cluster>),
 }
 
 /// The store under test.
@@ -28,6 +29,11 @@ impl Bed {
         Self { store: open(&ground, Role::Service).await, ground }
     }
 
+    pub(crate) async fn cluster(cluster: &Arc<Cluster>) -> Self {
+        let ground = Ground::Cluster(Arc::clone(cluster));
+        Self { store: open(&ground, Role::Service).await, ground }
+    }
+
     /// Another opener of the same data: a tool beside the service, or a second edge.
     pub(crate) async fn other(&self) -> Arc<dyn Store> {
         open(&self.ground, Role::Tool).await
@@ -44,6 +50,7 @@ async fn open(ground: &Ground, role: Role) -> Arc<dyn Store> {
     let url = match ground {
         Ground::Folder(folder) => format!("sqlite:{}", folder.path().join("usher.db").display()),
         Ground::Server(server) => server.url(),
+        Ground::Cluster(cluster) => cluster.url(),
     };
     usher_store::open(&url, &sample::sites(), role).await.expect("a store")
 }

@@ -4,7 +4,9 @@ mod agreement;
 mod bed;
 mod claims;
 mod clicks;
+mod clustered;
 mod codes;
+mod failing_over;
 mod history;
 mod invariants;
 mod ledger;
@@ -12,13 +14,18 @@ mod only_redis;
 mod only_sqlite;
 mod orders;
 mod people;
+mod redis_groups;
 mod redis_server;
 mod refunds;
 mod sample;
 mod settlements;
 mod upkeep;
 
-/// One test a make for each promise.
+use std::{future::Future, pin::Pin};
+
+type Promise = fn(bed::Bed) -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// One test a make for each promise; and all of them in a list, for a make that is dear to set up.
 macro_rules! promises {
     ($($module:ident: $($promise:ident)*;)*) => {
         mod sqlite {
@@ -36,6 +43,9 @@ macro_rules! promises {
                     crate::$module::$promise(crate::bed::Bed::redis().await).await;
                 }
             )*)*
+        }
+        fn all_promises() -> Vec<(&'static str, Promise)> {
+            vec![$($((stringify!($promise), |bed| Box::pin($module::$promise(bed)))),*),*]
         }
     };
 }

@@ -278,7 +278,7 @@ async fn edges_share_the_work_and_take_over_from_the_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_expire_when_nothing_about_them_waits() {
+async fn clicks_expire_and_records_do_not() {
     let server = RedisServer::start(&[]).await;
     let store = edge(&server).await;
     let Ok(Acceptance::New(held)) = store.accept(entry("a")).await else { panic!("not new") };
@@ -286,19 +286,53 @@ async fn keys_expire_when_nothing_about_them_waits() {
         let reply = server.command(&["PTTL", key]).await;
         reply.trim().trim_start_matches(':').parse::<i64>().expect("a number")
     };
-    let own = ["usher:{shop}:delivery:conv_a", "usher:{shop}:key:conversion:a"];
-    for key in own {
-        assert_eq!(ttl(key).await, -1, "{key} waits, so it stays");
-    }
     store.settle(&held[0], delivered(Some("up")), NOW).await.expect("settled");
-    let (least, most) = (limits::KEYS_KEPT_MS - 60_000, limits::KEYS_KEPT_MS);
-    for key in own {
-        assert!((least..=most).contains(&ttl(key).await), "{key}");
+    for key in ["delivery:conv_a", "key:api:conversion:a"] {
+        assert_eq!(ttl(&format!("usher:{{shop}}:{key}")).await, -1, "{key} stays until it is forgotten");
     }
     store.record_clicks(vec![(click("c"), None)]).await.expect("written");
-    let kept = ttl("usher:{shop}:click:c").await;
-    assert!(kept > limits::CLICKS_KEPT_MS - 60_000 && kept <= limits::CLICKS_KEPT_MS, "{kept}");
-    assert_eq!(ids(&store.claim(NOW.plus(limits::LEASE_MS), 1, 9).await.expect("a claim")), [""; 0]);
+    store.bind_order(&site(), "order", &click("c").id, NOW).await.expect("bound");
+    for key in ["click:c", "visitor:00000000000000000000000000000007", "order:order", "orders_of:c"] {
+        let kept = ttl(&format!("usher:{{shop}}:{key}")).await;
+        assert!(kept > limits::CLICKS_KEPT_MS - 60_000 && kept <= limits::CLICKS_KEPT_MS, "{key}: {kept}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_forgotten_leaves_nothing_behind() {
+    let server = RedisServer::start(&[]).await;
+    let store = edge(&server).await;
+    let now = |ms: i64| NOW.plus(ms);
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let sale = Entry {
+        names: names(&["pi_1", "order-1"]),
+        click: Some(click("c").id),
+        paid: Some(usher_model::Money::parse("99.90", "EUR".parse().expect("a currency")).expect("money")),
+        bind: Some((click("c").id, names(&["cus_1"]))),
+        ..minting("sale", "ush_sale")
+    };
+    let refund = |key: &str, of: &str| {
+        let of = usher_model::PaymentRef::Named(names(&[of]));
+        let amount = usher_model::RefundAmount::Rest;
+        let refund = usher_model::Refund { of, amount, currency: None };
+        Entry { refund: Some(refund), names: names(&["re_1"]), job: usher_model::Job::Refund, ..entry(key) }
+    };
+    store.link(&site(), &usher_model::Source::api(), "ch_1", "pi_1", NOW).await.expect("linked");
+    store.bind_order(&site(), "order-1", &click("c").id, NOW).await.expect("bound");
+    store.accept(refund("early", "ch_1")).await.expect("an orphan");
+    store.accept(refund("lost", "nobody")).await.expect("an orphan");
+    store.accept(sale).await.expect("new");
+    store.accept(refund("late", "order-1")).await.expect("waits");
+    for _ in 0..4 {
+        for delivery in store.claim(now(limits::LEASE_MS), 1, 9).await.expect("a claim") {
+            store.settle(&delivery, delivered(Some("up")), now(1)).await.expect("settled");
+        }
+    }
+    assert_eq!(store.forget(now(2)).await.expect("forgotten"), 9, "5 records, click, customer, order, link");
+    let left = server.command(&["KEYS", "*"]).await;
+    let mut left: Vec<_> = left.lines().filter(|line| line.starts_with("usher")).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["usher:{shop}:linking", "usher:{shop}:sources"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

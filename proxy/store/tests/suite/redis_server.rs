@@ -16,20 +16,72 @@ use tokio::{
 pub(crate) struct RedisServer {
     address: SocketAddr,
     folder: TempDir,
-    settings: Vec<String>,
+    arguments: Vec<String>,
     process: Child,
 }
 
 impl RedisServer {
     /// Starts one with these settings beside its own, and waits until it answers.
     pub(crate) async fn start(settings: &[&str]) -> Self {
-        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let address = free_address();
-        let folder = tempfile::tempdir().expect("a folder");
-        let process = spawn(address, &folder, &settings);
-        let mut server = Self { address, folder, settings, process };
+        let (address, folder) = place();
+        let mut arguments = on_disk(address, &folder);
+        arguments.extend(settings.iter().map(|&setting| setting.to_owned()));
+        Self::run(address, folder, arguments).await
+    }
+
+    /// A replica of `primary`, and waits until it follows.
+    pub(crate) async fn replica_of(primary: &Self) -> Self {
+        let (ip, port) = (primary.address.ip().to_string(), primary.address.port().to_string());
+        let (address, folder) = place();
+        let mut arguments = on_disk(address, &folder);
+        // Its primary would tell Sentinels the address that the connection came from.
+        let own =
+            ["--replicaof", &format!("{ip} {port}"), "--replica-announce-ip", &address.ip().to_string()];
+        arguments.extend(own.map(str::to_owned));
+        let replica = Self::run(address, folder, arguments).await;
+        replica.says(&["INFO", "replication"], "master_link_status:up").await;
+        replica
+    }
+
+    /// A server of a cluster that does not know the others yet.
+    pub(crate) async fn node() -> Self {
+        let (address, folder) = place();
+        let mut arguments = on_disk(address, &folder);
+        let (ip, bus) = (address.ip().to_string(), free_address().port().to_string());
+        let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
+        // The others would take the address that its connections come from.
+        arguments.extend(cluster.into_iter().chain(["--cluster-announce-ip", &ip]).map(str::to_owned));
+        Self::run(address, folder, arguments).await
+    }
+
+    /// A Sentinel that watches `primary` under the name `name` and gives it up after half a second.
+    pub(crate) async fn sentinel(name: &str, primary: &Self, quorum: u8) -> Self {
+        let (address, folder) = place();
+        let (ip, port) = (address.ip(), address.port());
+        let lines = [
+            format!("bind {ip}"),
+            format!("port {port}"),
+            format!("sentinel announce-ip {ip}"),
+            format!("sentinel announce-port {port}"),
+            format!("sentinel monitor {name} {} {} {quorum}", primary.address.ip(), primary.address.port()),
+            format!("sentinel down-after-milliseconds {name} 500"),
+            format!("sentinel failover-timeout {name} 3000"),
+        ];
+        let file = folder.path().join("sentinel.conf");
+        std::fs::write(&file, lines.join("\n")).expect("written");
+        let arguments = vec![file.display().to_string(), "--sentinel".to_owned()];
+        Self::run(address, folder, arguments).await
+    }
+
+    async fn run(address: SocketAddr, folder: TempDir, arguments: Vec<String>) -> Self {
+        let process = spawn(&arguments);
+        let mut server = Self { address, folder, arguments, process };
         server.answers().await;
         server
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn url(&self) -> String {
@@ -49,8 +101,22 @@ impl RedisServer {
 
     /// Starts it again where it was, with what it had on disk.
     pub(crate) async fn restart(&mut self) {
-        self.process = spawn(self.address, &self.folder, &self.settings);
+        assert!(self.folder.path().is_dir(), "its data is there");
+        self.process = spawn(&self.arguments);
         self.answers().await;
+    }
+
+    /// Waits until it answers a command with something that holds these words.
+    pub(crate) async fn says(&self, command: &[&str], words: &str) {
+        let mut last = String::new();
+        for _ in 0..2_000 {
+            last = ask(self.address, command).await.unwrap_or_default();
+            if last.contains(words) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} answers {command:?} without {words:?}: {last}", self.address);
     }
 
     /// Stops (`STOP`) or continues (`CONT`) it.
@@ -81,18 +147,23 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(address: SocketAddr, folder: &TempDir, settings: &[String]) -> Child {
+/// As durable as a Redis can be.
+fn on_disk(address: SocketAddr, folder: &TempDir) -> Vec<String> {
+    let (ip, port) = (address.ip().to_string(), address.port().to_string());
+    let folder = folder.path().display().to_string();
+    let arguments = ["--bind", &ip, "--port", &port, "--dir", &folder, "--daemonize", "no"].into_iter();
+    let durable = ["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
+    arguments.chain(durable).map(str::to_owned).collect()
+}
+
+fn spawn(arguments: &[String]) -> Child {
     let mut command = Command::new("redis-server");
-    command
-        .args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()])
-        .args(["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no"])
-        .arg("--dir")
-        .arg(folder.path())
-        .args(settings)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap_or_else(|why| panic!("install redis-server: `cargo xtask test` does it ({why})"))
+}
+
+fn place() -> (SocketAddr, TempDir) {
+    (free_address(), tempfile::tempdir().expect("a folder"))
 }
 
 /// A loopback address that no other test uses, where the system has more than one: clients that try to reconnect to a
