@@ -20,16 +20,17 @@ pub(crate) struct OverHttps {
 
 impl OverHttps {
     /// Connects to nothing yet.
-    pub(crate) fn new() -> Self {
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .unwrap_or_else(|_| unreachable!("ring supports the default protocol versions"))
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?
             .https_only()
             .enable_http1()
             .build();
         // One certificate in months: no connection is worth keeping.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Self { client }
+        Ok(Self { client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector) })
     }
 
     async fn get(&self, address: Uri) -> Result<String, FetchError> {

@@ -66,12 +66,25 @@ pub(crate) enum Webhook {
     /// What a recorded webhook would do, one JSON line each
     #[command(
         after_help = "A record is a JSON object with provider, secrets, now (Unix seconds), method, url, headers and body.\n\
+                      One without secrets is judged with those of the configuration; one without a time, by the clock.\n\
                       Example: usher webhook explain paid.json"
     )]
     Explain {
         /// The records, or - for standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+    },
+    /// Send a recorded webhook to a running edge and print its answer
+    #[command(
+        after_help = "Exits with 0 when it was taken. A signature with a time counts for five minutes.\n\
+                      Example: usher webhook send paid.json --to http://127.0.0.1:8080/r/hooks/stripe"
+    )]
+    Send {
+        /// The record, or - for standard input
+        file: PathBuf,
+        /// The webhook's address
+        #[arg(long, value_name = "URL")]
+        to: String,
     },
 }
 

@@ -53,7 +53,7 @@ impl Service {
         let webhooks = names.iter().cloned().zip(config.webhooks).collect();
         let settings =
             usher_edge::Settings { sites: config.sites, webhooks, trusted_proxies: config.trusted_proxies };
-        let keyring = Keyring::new(OverHttps::new());
+        let keyring = Keyring::new(OverHttps::new()?);
         let edge =
             Arc::new(Edge::new(settings, Arc::clone(&core), keyring, Arc::clone(&tools.clock), metrics));
         let stop = CancellationToken::new();

@@ -3,11 +3,11 @@
 //! A record is one JSON object: `provider`, `case`, `secrets`, `now`, `method`, `url`, `headers`, `body`. What else it holds
 //! is not looked at.
 
-use crate::{Context, Credential, Provider, Request, TestMode, report};
+use crate::{Credential, Kind, Outcome, Provider, Request, TestMode, Webhook, report};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use usher_model::{Secret, UnixMs};
+use usher_model::{Secret, Source, UnixMs};
 
 /// Why a record cannot be explained. All of them are the file's fault.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +29,8 @@ pub enum ExplainError {
 /// A recorded request.
 #[derive(Debug)]
 pub struct Recorded {
-    /// Who sent it.
-    pub provider: &'static Provider,
+    /// Who sent it, by the name that stands in the address.
+    pub provider: String,
     /// What the record is called.
     pub case: Option<String>,
     /// The secrets that the record brings; empty when it brings none.
@@ -54,10 +54,7 @@ pub struct Recorded {
 pub fn explain(vector_json: &str) -> Result<String, ExplainError> {
     let recorded = Recorded::read(vector_json)?;
     let now = recorded.now.ok_or(ExplainError::Missing("now"))?;
-    if recorded.credentials.is_empty() {
-        return Err(ExplainError::Missing("secrets"));
-    }
-    Ok(recorded.explain(&Context { credentials: &recorded.credentials, now, test_mode: TestMode::Ignore }))
+    Ok(recorded.explain(&recorded.webhook()?, now))
 }
 
 #[derive(Deserialize)]
@@ -86,13 +83,11 @@ impl Recorded {
     /// [`ExplainError`] says what is wrong with it.
     pub fn read(json: &str) -> Result<Self, ExplainError> {
         let record: Record = serde_json::from_str(json.strip_prefix('\u{feff}').unwrap_or(json))?;
-        let provider = Provider::find(&record.provider)
-            .ok_or_else(|| ExplainError::UnknownProvider(record.provider.clone()))?;
         let credentials = (record.secrets.iter().zip(1..))
             .map(|(secret, number)| credential(secret).ok_or(ExplainError::Secret(number)))
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            provider,
+            provider: record.provider,
             case: record.case,
             credentials,
             now: record.now.map(|seconds| UnixMs(seconds.saturating_mul(1000))),
@@ -103,14 +98,38 @@ impl Recorded {
         })
     }
 
-    /// Judges it with these secrets at this time, and says in one line of JSON what it means.
+    /// The webhook that it brings along: a provider that is known, and secrets.
+    ///
+    /// # Errors
+    /// [`ExplainError`] says what it does not bring.
+    pub fn webhook(&self) -> Result<Webhook, ExplainError> {
+        let unknown = || ExplainError::UnknownProvider(self.provider.clone());
+        let provider = Provider::find(&self.provider).ok_or_else(unknown)?;
+        if self.credentials.is_empty() {
+            return Err(ExplainError::Missing("secrets"));
+        }
+        Ok(Webhook {
+            name: Source::new(provider.name).map_err(|_| unknown())?,
+            kind: Kind::Known(provider),
+            credentials: self.credentials.clone(),
+            test_mode: TestMode::Ignore,
+        })
+    }
+
+    /// Judges it as `webhook` would at this time.
     #[must_use]
-    pub fn explain(&self, context: &Context<'_>) -> String {
+    pub fn judge(&self, webhook: &Webhook, now: UnixMs) -> Outcome {
         let headers: Vec<(&str, &[u8])> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let request =
             Request { method: &self.method, url: &self.url, headers: &headers, body: self.body.as_bytes() };
-        report(self.provider.name, self.case.as_deref(), &self.provider.judge(&request, context))
+        webhook.judge(&request, now, &BTreeMap::new())
+    }
+
+    /// The same, said in one line of JSON.
+    #[must_use]
+    pub fn explain(&self, webhook: &Webhook, now: UnixMs) -> String {
+        report(&self.provider, self.case.as_deref(), &self.judge(webhook, now))
     }
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{Vector, expect, ignored, includes};
-use usher_providers::{Context, Recorded, TestMode};
+use usher_providers::{Recorded, TestMode, Webhook};
 
 #[test]
 fn stripe() {
@@ -354,7 +354,8 @@ fn tests_go_through_marked_as_such_when_that_is_wanted() {
         let record = Recorded::read(&Vector::load(case).json.to_string()).expect("a record");
         let now = record.now.expect("a time");
         let told = |test_mode| {
-            let line = record.explain(&Context { credentials: &record.credentials, now, test_mode });
+            let webhook = Webhook { test_mode, ..record.webhook().expect("a webhook") };
+            let line = record.explain(&webhook, now);
             serde_json::from_str::<Value>(&line).expect("a line of JSON")
         };
         let forwarded = json!({"kind": "conversion", "extracted": {"livemode": false}});

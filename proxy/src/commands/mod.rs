@@ -61,7 +61,12 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let config = load_for_store(&locate(given)?)?;
             runtime()?.block_on(trace::run(&config, &options, &SystemClock, &mut out))?
         }
-        Command::Webhook(Webhook::Explain { files }) => webhook::explain(&files, &mut out)?,
+        Command::Webhook(Webhook::Explain { files }) => {
+            webhook::explain(&files, given, &SystemClock, &mut out)?
+        }
+        Command::Webhook(Webhook::Send { file, to }) => {
+            runtime()?.block_on(webhook::send(&file, &to, &mut out))?
+        }
         Command::Snippet(options) => snippet::run(&load(&locate(given)?)?, &options, &mut out)?,
     };
     out.flush()?;

@@ -1,19 +1,47 @@
-//! `usher webhook explain`: what a recorded webhook would do.
+//! `usher webhook`: what a recorded webhook would do, and sending one.
 
-use anyhow::{Context, bail};
+use super::{load_for_store, locate};
+use crate::config::Config;
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use std::{
+    cell::OnceCell,
     io::{Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
-use usher_model::limits;
+use usher_model::{Clock, limits};
+use usher_providers::{Provider, Recorded, Verdict, Webhook};
+
+/// How long a running edge may take.
+const SENDING: Duration = Duration::from_secs(30);
 
 /// Prints one JSON line for each file, in their order; a file that cannot be judged fails the command, the others are
-/// judged all the same.
-pub(super) fn explain(files: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// judged all the same. What a record does not bring comes from the configuration and the clock.
+pub(super) fn explain(
+    files: &[PathBuf],
+    config: Option<PathBuf>,
+    clock: &dyn Clock,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let read = OnceCell::new();
+    let config = || -> anyhow::Result<&Config> {
+        if read.get().is_none() {
+            let _ = read.set(load_for_store(&locate(config.clone())?)?);
+        }
+        read.get().ok_or_else(|| anyhow!("the configuration cannot be read"))
+    };
     let mut failed = false;
     for file in files {
-        match one(file) {
+        match recorded(file).and_then(|recorded| line(&recorded, &config, clock)) {
             Ok(line) => writeln!(out, "{line}")?,
             Err(error) => {
                 failed = true;
@@ -24,7 +52,34 @@ pub(super) fn explain(files: &[PathBuf], out: &mut dyn Write) -> anyhow::Result<
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn one(file: &Path) -> anyhow::Result<String> {
+/// Sends a record to a running edge, byte for byte, and prints what it answers.
+pub(super) async fn send(file: &Path, to: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let recorded = recorded(file)?;
+    let request = request(&recorded, to)?;
+    let exchange = async {
+        let answer = client()?.request(request).await.with_context(|| format!("{to} cannot be reached"))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), limits::UPSTREAM_BODY_BYTES).collect().await;
+        let body = body.map_err(|error| anyhow!("the answer cannot be read: {error}"))?.to_bytes();
+        anyhow::Ok((status, body))
+    };
+    let (status, body) = tokio::time::timeout(SENDING, exchange)
+        .await
+        .map_err(|_| anyhow!("{to} did not answer within {} s", SENDING.as_secs()))??;
+    writeln!(out, "{} {}", status.as_u16(), String::from_utf8_lossy(&body).trim_end())?;
+    Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn client() -> anyhow::Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>> {
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+fn recorded(file: &Path) -> anyhow::Result<Recorded> {
     let mut text = String::new();
     let source: Box<dyn Read> = match file.to_str() {
         Some("-") => Box::new(std::io::stdin()),
@@ -37,5 +92,64 @@ fn one(file: &Path) -> anyhow::Result<String> {
     if text.len() as u64 > limits::RECORDED_WEBHOOK_BYTES {
         bail!("is longer than {} bytes", limits::RECORDED_WEBHOOK_BYTES);
     }
-    Ok(usher_providers::explain(&text)?)
+    Ok(Recorded::read(&text)?)
+}
+
+fn line<'c>(
+    recorded: &Recorded,
+    config: &dyn Fn() -> anyhow::Result<&'c Config>,
+    clock: &dyn Clock,
+) -> anyhow::Result<String> {
+    let now = recorded.now.unwrap_or_else(|| clock.now());
+    if !recorded.credentials.is_empty() && Provider::find(&recorded.provider).is_some() {
+        return Ok(recorded.explain(&recorded.webhook()?, now));
+    }
+    let config = config().with_context(|| {
+        format!(
+            "it brings no secrets for {:?}, so they are looked for in the configuration",
+            recorded.provider
+        )
+    })?;
+    let name = recorded.provider.as_str();
+    let is_meant = |webhook: &&Webhook| webhook.name.as_str() == name || webhook.provider() == name;
+    let meant: Vec<&Webhook> = config.webhooks.iter().flatten().filter(is_meant).collect();
+    // Several sites may have one: the site that it belongs to is the one whose secrets fit.
+    let is_taken =
+        |webhook: &&&Webhook| !matches!(recorded.judge(webhook, now).verdict, Verdict::Rejected(_));
+    match meant.iter().find(is_taken).or_else(|| meant.first()) {
+        Some(webhook) => Ok(recorded.explain(webhook, now)),
+        None => bail!("it brings no secrets, and the configuration has no [[site.webhook]] for {name:?}"),
+    }
+}
+
+/// The request as it was recorded. What belongs to the connection it was recorded on is left out.
+fn request(recorded: &Recorded, to: &str) -> anyhow::Result<Request<Full<Bytes>>> {
+    let mut address: Uri = to
+        .parse()
+        .map_err(|_| anyhow!("--to {to:?} is no address; write https://shop.example/r/hooks/stripe"))?;
+    if address.host().is_none() || !matches!(address.scheme_str(), Some("http" | "https")) {
+        bail!("--to {to:?} is no whole address; write https://shop.example/r/hooks/stripe");
+    }
+    // A token in the recorded address proves who sent it.
+    if let (None, Some((_, query))) = (address.query(), recorded.url.split_once('?')) {
+        address = format!("{to}?{query}").parse().context("the recorded address cannot be sent")?;
+    }
+    let mut request = Request::builder().method(recorded.method.as_str()).uri(address);
+    for (name, value) in &recorded.headers {
+        let name = HeaderName::try_from(name.as_str())
+            .with_context(|| format!("the header {name:?} cannot be sent"))?;
+        let own = [
+            header::HOST,
+            header::CONTENT_LENGTH,
+            header::CONNECTION,
+            header::TRANSFER_ENCODING,
+            header::ACCEPT_ENCODING,
+        ];
+        if !own.contains(&name) {
+            let value = HeaderValue::try_from(value.as_str())
+                .with_context(|| format!("the value of the header {name} cannot be sent"))?;
+            request = request.header(name, value);
+        }
+    }
+    Ok(request.body(Full::new(Bytes::from(recorded.body.clone())))?)
 }
