@@ -8,10 +8,11 @@ use super::{
 use std::{fmt, path::Path};
 use toml::de::DeValue;
 
+const HINT: &str =
+    "write redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME or redis+cluster://HOST:PORT,HOST:PORT";
 const DEFAULT: &str = "sqlite:usher.db";
-const SCHEMES: [&str; 2] = ["redis://", "rediss://"];
-/// Part of the surface, and not served by this version.
-const LATER: [&str; 2] = ["redis+sentinel://", "redis+cluster://"];
+/// Each with TLS as well: `rediss…`.
+const SCHEMES: [&str; 3] = ["redis://", "redis+sentinel://", "redis+cluster://"];
 
 /// The address of a store. It may hold a password, so it is shown without.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,14 +68,13 @@ pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Option<StoreUrl
     if let Some(path) = url.strip_prefix("sqlite:") {
         return sqlite(&place, path, secrets.folder);
     }
-    if SCHEMES.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
-        return Some(StoreUrl(url));
-    }
-    if let Some(scheme) = LATER.iter().find(|scheme| url.starts_with(**scheme)) {
-        return place.refuse(
-            format!("begins with {scheme}, which this version does not serve"),
-            "write redis://HOST:PORT",
-        );
+    let plain = url.strip_prefix("rediss").map(|rest| format!("redis{rest}"));
+    let plain = plain.as_deref().unwrap_or(&url);
+    if SCHEMES.iter().any(|scheme| plain.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
+        return match usher_store::check_url(&url) {
+            Ok(()) => Some(StoreUrl(url)),
+            Err(why) => place.refuse(why.to_string().trim_start_matches("store url: ").to_owned(), HINT),
+        };
     }
     let mend = format!("write sqlite:FILE or one of {}", SCHEMES.join(", "));
     // What came from outside the file may be a password alone.

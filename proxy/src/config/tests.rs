@@ -307,9 +307,17 @@ fn store_and_upstream() {
         ("sqlite:~/usher.db", "begins with '~'"),
         ("sqlite::memory:", "forget"),
         ("redis://", "write sqlite:FILE"),
-        ("redis+cluster://a:1,b:2", "this version does not serve"),
+        ("redis+sentinel://", "write sqlite:FILE"),
+        ("redis+sentinel://a:1,b:2", "names no primary"),
+        ("redis+cluster://a:1,b:2/3", "has no database but 0"),
+        ("redis://a:1?wiat=1", "knows no option \"wiat\""),
+        ("redis://a:port", "write redis://HOST:PORT, redis+sentinel"),
     ] {
         refused(&format!("[store]\nurl = {url:?}\n{}", site("")), "2:7", says);
+    }
+    for url in ["redis+sentinel://u:p@a:1,b:2/shop?wait=1", "rediss+sentinel://a/shop/2", "redis+cluster://a:1,b:2"] {
+        let config = good(&format!("[store]\nurl = {url:?}\n{}", site("")));
+        assert_eq!(config.store_url.expose(), url);
     }
     for (url, says) in [
         ("api.affonso.io", "is no URL"),

@@ -45,6 +45,17 @@ pub async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<Arc<dyn S
     }
 }
 
+/// Whether the URL of a shared store can be what was meant. Nothing is connected, and nothing of the URL is repeated.
+///
+/// # Errors
+/// [`StoreError::Settings`] says what is wrong.
+pub fn check_url(url: &str) -> Result<()> {
+    match url.split_once(':') {
+        Some((scheme, _)) if is_redis(scheme) => redis::check_url(url),
+        _ => Ok(()),
+    }
+}
+
 /// What in the settings of a shared store can lose something that was acknowledged. The embedded store has none.
 ///
 /// # Errors

@@ -45,6 +45,11 @@ pub(crate) async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<Re
     Ok(RedisStore { links, changes: receiver, tracker })
 }
 
+/// See [`crate::check_url`].
+pub(crate) fn check_url(url: &str) -> Result<()> {
+    Servers::of(url).map(drop)
+}
+
 /// The store.
 pub(crate) struct RedisStore {
     links: Links,
