@@ -8,8 +8,7 @@ use super::{
 use std::{fmt, path::Path};
 use toml::de::DeValue;
 
-const HINT: &str =
-    "write redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME or redis+cluster://HOST:PORT,HOST:PORT";
+const HINT: &str = "write redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME or redis+cluster://HOST:PORT,HOST:PORT";
 const DEFAULT: &str = "sqlite:usher.db";
 /// Each with TLS as well: `rediss…`.
 const SCHEMES: [&str; 3] = ["redis://", "redis+sentinel://", "redis+cluster://"];

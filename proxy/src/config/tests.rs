@@ -315,7 +315,9 @@ fn store_and_upstream() {
     ] {
         refused(&format!("[store]\nurl = {url:?}\n{}", site("")), "2:7", says);
     }
-    for url in ["redis+sentinel://u:p@a:1,b:2/shop?wait=1", "rediss+sentinel://a/shop/2", "redis+cluster://a:1,b:2"] {
+    for url in
+        ["redis+sentinel://u:p@a:1,b:2/shop?wait=1", "rediss+sentinel://a/shop/2", "redis+cluster://a:1,b:2"]
+    {
         let config = good(&format!("[store]\nurl = {url:?}\n{}", site("")));
         assert_eq!(config.store_url.expose(), url);
     }
