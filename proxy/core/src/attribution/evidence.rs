@@ -164,7 +164,7 @@ impl Evidence<'_> {
         signed: Option<&SignedClick>,
     ) -> Result<Signal, Refusal> {
         let signed = signed.filter(|signed| signed.id() == id);
-        let (click, is_written) = match self.written_click(id, signed.is_some()).await? {
+        let (click, is_written) = match self.written_click(signal.seen.by, id, signed.is_some()).await? {
             Some(click) => (click, true),
             None => match signed {
                 Some(signed) => (signed.click(self.site), false),
@@ -195,17 +195,19 @@ impl Evidence<'_> {
         Ok(signal)
     }
 
-    /// The click, as it was written. Clicks are written behind the visitor's back, so one that an edge has just minted may
-    /// take a moment to be found; others are there or are none of ours. One that has proved itself is not waited for.
-    async fn written_click(&self, id: &ClickId, is_proved: bool) -> Result<Option<Click>, Refusal> {
+    /// The click, as it was written. One that has proved itself is believed whatever the store says.
+    async fn written_click(&self, by: By, id: &ClickId, is_proved: bool) -> Result<Option<Click>, Refusal> {
         let look = || self.tools.store.click(&self.site.name, id);
         if is_proved {
             return Ok(look().await.unwrap_or_default());
         }
+        // Clicks are written behind the visitor's back, so one that an edge has just minted may take a moment to be found;
+        // others are there or are none of ours. What orders and customers are bound to was there before them.
+        let may_come = id.is_minted() && by < By::Code;
         let patience = Instant::now() + Duration::from_millis(limits::STORE_PATIENCE_MS);
         loop {
             let click = patiently(look).await?;
-            if click.is_some() || !id.is_minted() || Instant::now() > patience {
+            if click.is_some() || !may_come || Instant::now() > patience {
                 return Ok(click);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -38,7 +38,7 @@ impl Conversions {
         Self { tools, codes, delivery, doors: Doors::new() }
     }
 
-    /// A server's report of a sale (`POST /v1/conversions`).
+    /// A server's report of a sale (`POST /v1/conversions`). Its idempotency key is `external_event_id`.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing was written then.
@@ -47,7 +47,8 @@ impl Conversions {
         self.answer(site, &sale, told(&sale.key)).await
     }
 
-    /// A server's report of an event (`POST /v1/events`).
+    /// A server's report of an event (`POST /v1/events`). Its idempotency key is `external_event_id`; without one, which only
+    /// events that are no sales may be, each report is an event.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing was written then.
@@ -60,7 +61,7 @@ impl Conversions {
         self.answer(site, &sale, told(&sale.key)).await
     }
 
-    /// What Segment says (`POST /v1/sources/segment/events`).
+    /// What Segment says (`POST /v1/sources/segment/events`). Its idempotency key is `messageId`.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing was written then.
@@ -76,7 +77,7 @@ impl Conversions {
         self.answer(site, &sale, told(&sale.key)).await
     }
 
-    /// A server's report of a lead (`POST /v1/signups`).
+    /// A server's report of a lead (`POST /v1/signups`). The same person through the same click is the same lead.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing was written then.

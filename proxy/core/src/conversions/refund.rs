@@ -20,8 +20,6 @@ use usher_model::{
 
 const REFUND_FIELDS: &[Named] = &[("external_event_id", "externalEventId"), ("refunded_at", "refundedAt")];
 const REASON_LONGEST: usize = 1_000;
-/// Kinds of our records that can be refunded.
-const PAYMENT_KINDS: [&str; 2] = ["conv", "evt"];
 
 /// A refund, checked as far as it can be without its payment.
 #[derive(Debug)]
@@ -118,9 +116,7 @@ impl Conversions {
     async fn payment(&self, site: &Site, id: &str) -> Result<(PaymentRef, Option<Payment>), Refusal> {
         let unknown = || Refusal::NotFound { field: None, message: format!("{id} is no sale of this site") };
         let ours = RecordId::new(id).ok().filter(|id| id.minted_kind().is_some());
-        let is_payment = |id: &RecordId| id.minted_kind().is_some_and(|kind| PAYMENT_KINDS.contains(&kind));
         let of = match &ours {
-            Some(id) if !is_payment(id) => return Err(unknown()),
             Some(id) => PaymentRef::Record(id.clone()),
             None => PaymentRef::Upstream(id.to_owned()),
         };
