@@ -17,7 +17,7 @@ export async function setUp(t, site = "") {
 http = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 [store]
-url = "sqlite::memory:"
+url = "sqlite:usher.db"
 [upstream]
 base_url = "${platform.address}/v1"
 api_key = "sk_live_stand_in"

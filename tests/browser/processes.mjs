@@ -77,12 +77,12 @@ export async function startStandin(t) {
   return standin(matches[0][0]);
 }
 
-/** `usher serve` with this configuration. */
+/** `usher serve` with this configuration, in a folder that goes with the test. */
 export async function startEdge(t, toml) {
-  const folder = directory(t);
-  const file = join(folder, "usher.toml");
+  const cwd = directory(t);
+  const file = join(cwd, "usher.toml");
   writeFileSync(file, toml);
-  const { matches } = await start(t, usher, ["serve", "--config", file], [/listening.*\bhttp="?(127\.0\.0\.1:\d+)/]);
+  const { matches } = await start(t, usher, ["serve", "--config", file], [/listening.*\bhttp="?(127\.0\.0\.1:\d+)/], { cwd });
   return `http://${matches[0][1]}`;
 }
 

@@ -1,7 +1,7 @@
 //! Refunds over the server-to-server API: of the right conversion, in order, never more than was paid.
 
 use serde_json::{Value, json};
-use usher_tests::{Answer, Edge, Received, Sale};
+use usher_tests::{Answer, Edge, Received, Sale, eventually};
 
 use crate::backing::{Backing, with_both_stores};
 
@@ -69,6 +69,8 @@ async fn a_refund_goes_by_our_id_and_by_the_platforms(backing: Backing) {
     backing.standin.behave_well().await;
     let theirs = backing.standin.conversion("pay_1").await["id"].as_str().expect("an id").to_owned();
     assert_ne!(ours, theirs);
+    let known = async || (sold(&edge, "pay_1", "50").await.status == 200).then_some(());
+    eventually("the edge knows what the platform said", known).await;
     for (number, name) in [&ours, &theirs, &ours, &theirs].into_iter().enumerate() {
         let body = json!({"amount": 10, "external_event_id": format!("re_{number}")});
         refund(&edge, name, &body).await.expect(200);
