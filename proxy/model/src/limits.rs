@@ -156,6 +156,8 @@ pub const LEASE_MS: i64 = 60_000;
 pub const HELD_FRESH_MS: u64 = 25_000;
 /// How long after that moment its outcome may still be written.
 pub const SETTLE_MS: u64 = 50_000;
+/// Deliveries that the store lets be due again in one call without our asking whether there are more.
+pub const HASTENED: u64 = 10_000;
 /// Deliveries claimed at once.
 pub const CLAIMED: usize = 256;
 /// Deliveries handed over in memory; the store keeps those beyond it until they are claimed.
@@ -182,6 +184,8 @@ pub const OUTBOX_POLL_MS: u64 = 500;
 pub const OUTBOX_LATE_MS: i64 = 60_000;
 /// How long a site's deliveries rest after the platform refused its key.
 pub const PAUSE_MS: i64 = 60_000;
+/// How much longer the delivery itself rests that showed it.
+pub const REFUSED_LAST_MS: i64 = 1_000;
 /// How long idempotency keys are kept.
 pub const KEYS_KEPT_MS: i64 = 35 * 24 * 60 * 60 * 1000;
 /// How long a shared store keeps a click or a binding when nobody asks it to forget: as long as the longest cookie lives,
@@ -206,8 +210,6 @@ pub const CERTIFICATE_BYTES: usize = 64 * 1024;
 pub const CERTIFICATES_KEPT: usize = 16;
 /// How long an address that gave none is left alone.
 pub const CERTIFICATE_REST_MS: i64 = 30_000;
-/// How long a payment of a customer whom only the platform may know waits for another event that names its referral.
-pub const OVERLAP_MS: i64 = 60_000;
 
 // --- files that a person names
 

@@ -11,7 +11,9 @@ use crate::{
     keyring::Keyring,
 };
 use serde_json::json;
-use usher_model::{ClickId, Entry, Job, PaymentRef, PromoCode, RefundAmount, Site, limits};
+use usher_model::{
+    ClickId, Entry, EntryState, Job, PaymentRef, PromoCode, RefundAmount, Site, Source, State, limits,
+};
 use usher_providers::{Conversion, Extracted, Ignored, Link, Promo, Rejection, Request, Verdict, Webhook};
 
 /// What a delivery came to.
@@ -52,7 +54,7 @@ impl Conversions {
         match &outcome.verdict {
             Verdict::Conversion(paid) | Verdict::Unidentified(paid) => {
                 let sale = self.sale(site, webhook, paid, extracted).await?;
-                once(self.take(site, &sale).await.map(|_| ()))?;
+                self.sold(site, sale).await?;
             }
             Verdict::Refund(refund) => self.went_back(site, webhook, refund, extracted).await?,
             Verdict::Refunds(refunds) => {
@@ -65,6 +67,38 @@ impl Conversions {
             Verdict::Rejected(rejection) => return Ok(Heard::Rejected(rejection.clone())),
         }
         Ok(Heard::Taken)
+    }
+
+    /// Writes a payment down. Events of one payment overlap, and not each of them names the referral: when an earlier one
+    /// credited nobody, the first that does is written beside it. The platform knows both by the payment's own id.
+    async fn sold(&self, site: &Site, mut sale: Sale) -> Result<(), Refusal> {
+        match self.take(site, &sale).await {
+            Ok(_) => return Ok(()),
+            Err(Refusal::Conflict { .. }) => {}
+            Err(refusal) => return Err(refusal),
+        }
+        let earlier = self.accepted(site, &sale.source, &sale.key).await?;
+        let Some(EntryState { id, state, .. }) = earlier else { return Ok(()) };
+        let records = patiently(|| self.tools.store.find(&site.name, id.as_str())).await?;
+        let is_credited = records.iter().any(|record| record.id == id.as_str() && record.click.is_some());
+        if is_credited || state == State::Delivered {
+            return Ok(());
+        }
+        sale.names.push(sale.key.clone());
+        sale.key = beside(&sale.key);
+        sale.close_unbrought = None;
+        match self.take(site, &sale).await {
+            // It credits nobody either, or it was written down before.
+            Ok(_) | Err(Refusal::Conflict { .. } | Refusal::NotFound { .. } | Refusal::Invalid { .. }) => {
+                Ok(())
+            }
+            Err(unavailable) => Err(unavailable),
+        }
+    }
+
+    async fn accepted(&self, site: &Site, source: &Source, key: &str) -> Result<Option<EntryState>, Refusal> {
+        let find = || self.tools.store.accepted(&site.name, source, Job::Conversion, key);
+        Ok(patiently(find).await?.map(|(_, state)| state))
     }
 
     /// The sale that a payment is. Its idempotency key is the payment's id, so that overlapping events are one.
@@ -149,7 +183,7 @@ impl Conversions {
             _ => RefundAmount::Rest,
         };
         let named = std::iter::once(refund.payment_id.clone()).chain(extracted.payment_ids.iter().cloned());
-        let of = PaymentRef::Named(distinct(named.collect(), ""));
+        let of = self.refunded(site, &webhook.name, distinct(named.collect(), "")).await?;
         let now = self.tools.clock.now();
         let (word, number) = amount.words();
         let entry = Entry {
@@ -178,6 +212,25 @@ impl Conversions {
         once(self.write(entry).await.map(|_| ()))
     }
 
+    /// The payment of these names: of two that stand beside each other, the one that credits somebody.
+    async fn refunded(
+        &self,
+        site: &Site,
+        source: &Source,
+        names: Vec<String>,
+    ) -> Result<PaymentRef, Refusal> {
+        let of = PaymentRef::Named(names.clone());
+        let payment = patiently(|| self.tools.store.payment(&site.name, source, &of)).await?;
+        if payment.is_some_and(|payment| payment.state == State::Closed) {
+            for name in &names {
+                if let Some(credited) = self.accepted(site, source, &beside(name)).await? {
+                    return Ok(PaymentRef::Record(credited.id));
+                }
+            }
+        }
+        Ok(of)
+    }
+
     async fn link(&self, site: &Site, webhook: &Webhook, link: &Link) -> Result<(), Refusal> {
         let (store, now) = (&self.tools.store, self.tools.clock.now());
         Ok(store.link(&site.name, &webhook.name, &link.payment_id, &link.alias_of, now).await?)
@@ -193,6 +246,11 @@ fn once(written: Result<(), Refusal>) -> Result<(), Refusal> {
         }
         other => other,
     }
+}
+
+/// The key of a payment that is credited, where its own is taken by an event that credited nobody.
+fn beside(key: &str) -> String {
+    format!("{key}#credited")
 }
 
 /// What the platform is told of a payment, but for the click.
