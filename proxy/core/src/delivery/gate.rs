@@ -45,8 +45,20 @@ pub(super) struct Call(u64);
 /// No call may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rest {
-    pub(super) until: Instant,
+    until: Instant,
     cause: Cause,
+}
+
+impl Rest {
+    /// Whether it is over by then, and nobody else's work is held up by waiting for it in hand.
+    pub(super) fn ends_by(self, moment: Instant) -> bool {
+        self.cause == Cause::Everything && self.until <= moment
+    }
+
+    /// Waits until it is over.
+    pub(super) async fn over(self) {
+        tokio::time::sleep_until(self.until).await;
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,7 +45,10 @@ pub(super) fn judge(
             Settlement::Closed { answer: Some(kept(reply)), why }
         }
         (Verdict::Refused(error), outcome) => Settlement::Dead { answer: outcome.ok().map(kept), error },
-        (Verdict::KeyRefused(_), _) if !at.is_suspect => rested(at, limits::PAUSE_MS),
+        // Others that rest meanwhile are tried before it: it may be this one alone that is refused.
+        (Verdict::KeyRefused(_), _) if !at.is_suspect => {
+            rested(at, limits::PAUSE_MS + limits::REFUSED_LAST_MS)
+        }
         // The platform counts; that says nothing of the work, so it costs no attempt.
         (Verdict::Again { after_ms, .. }, Ok(reply)) if reply.status == 429 => {
             rested(at, after_ms.unwrap_or(limits::RETRY_FIRST_MS))
@@ -205,7 +208,7 @@ mod tests {
             (403, What::Forbidden(words(403))),
         ] {
             let Judged { settlement, heard, .. } = judged(Ok(reply(status)));
-            assert_eq!(settlement, Settlement::Release { due_at: UnixMs(1_000 + limits::PAUSE_MS) });
+            assert_eq!(settlement, Settlement::Release { due_at: UnixMs(2_000 + limits::PAUSE_MS) });
             assert_eq!(heard.what, what);
         }
         let Judged { settlement, heard, .. } = of(&named(Job::Conversion), Ok(reply(403)), true);

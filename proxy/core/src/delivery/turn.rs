@@ -31,8 +31,9 @@ impl Shared {
     pub(super) async fn turn(&self, mut held: Held) {
         // Nothing is looked up for what rests.
         let look = lock(&self.gate).look(&held.delivery.site, held.delivery.job, Instant::now());
+        let patience = Instant::now() + Duration::from_millis(limits::TURN_MS);
         if let Err(rest) = look
-            && !self.is_short(rest)
+            && !rest.ends_by(patience)
         {
             return self.turn_away(&held, rest).await;
         }
@@ -68,12 +69,6 @@ impl Shared {
         self.release(held, due).await;
     }
 
-    /// Whether it is worth waiting in hand until that rest is over.
-    fn is_short(&self, rest: Rest) -> bool {
-        let left = rest.until.saturating_duration_since(Instant::now());
-        left <= Duration::from_millis(limits::TURN_MS) && !self.stop.is_cancelled()
-    }
-
     /// Waits for the moment when the call may begin; `None` when that is too far away and it has been let go of.
     async fn admit(&self, held: &Held) -> Option<Begun<'_>> {
         let patience = Instant::now() + Duration::from_millis(limits::TURN_MS);
@@ -87,14 +82,14 @@ impl Shared {
                 Ok(call) => return Some(Begun { shared: self, call }),
                 Err(rest) => rest,
             };
-            if rest.until > patience || !self.is_short(rest) {
+            if !rest.ends_by(patience) || self.stop.is_cancelled() {
                 self.turn_away(held, rest).await;
                 return None;
             }
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {}
-                () = tokio::time::sleep_until(rest.until) => {}
+                () = rest.over() => {}
             }
         }
     }

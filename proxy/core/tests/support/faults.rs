@@ -10,8 +10,8 @@ use std::{
 };
 use tokio::sync::watch;
 use usher_model::{
-    Acceptance, Click, ClickId, Code, Delivery, Entry, EntryState, Job, PromoCode, Settlement, SiteName,
-    Source, UnixMs, VisitorKey,
+    Acceptance, Bound, Click, ClickId, Code, Delivery, Entry, EntryState, Job, Listing, OrderBinding,
+    Payment, PaymentRef, PromoCode, Record, Settlement, SiteName, Source, UnixMs, VisitorKey,
 };
 use usher_store::{Backlog, PendingClick, Result, Store, StoreError};
 
@@ -96,6 +96,29 @@ impl Store for Faulty {
         self.store.accepted(site, source, job, key).await
     }
 
+    async fn payment(&self, site: &SiteName, source: &Source, of: &PaymentRef) -> Result<Option<Payment>> {
+        self.store.payment(site, source, of).await
+    }
+
+    async fn link(
+        &self,
+        site: &SiteName,
+        source: &Source,
+        name: &str,
+        alias_of: &str,
+        now: UnixMs,
+    ) -> Result<()> {
+        self.store.link(site, source, name, alias_of, now).await
+    }
+
+    async fn bind_order(&self, site: &SiteName, order: &str, click: &ClickId, now: UnixMs) -> Result<Bound> {
+        self.store.bind_order(site, order, click, now).await
+    }
+
+    async fn order(&self, site: &SiteName, order: &str) -> Result<Option<OrderBinding>> {
+        self.store.order(site, order).await
+    }
+
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>> {
         self.store.click_of_customer(site, customer).await
     }
@@ -110,6 +133,26 @@ impl Store for Faulty {
         self.faults.settled.fetch_add(1, Relaxed);
         let fails = self.faults.settlements.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
         if fails.is_ok() { away() } else { self.store.settle(delivery, settlement, now).await }
+    }
+
+    async fn hasten(&self, now: UnixMs) -> Result<u64> {
+        self.store.hasten(now).await
+    }
+
+    async fn find(&self, site: &SiteName, name: &str) -> Result<Vec<Record>> {
+        self.store.find(site, name).await
+    }
+
+    async fn list(&self, listing: &Listing) -> Result<Vec<Record>> {
+        self.store.list(listing).await
+    }
+
+    async fn retry(&self, site: &SiteName, id: &str, now: UnixMs) -> Result<bool> {
+        self.store.retry(site, id, now).await
+    }
+
+    async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool> {
+        self.store.discard(site, id, why, now).await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
