@@ -308,6 +308,8 @@ pub struct Record {
     pub needs: Option<ClickId>,
     /// The payment that it is a refund of: our id of it, or what the platform calls it.
     pub payment: Option<String>,
+    /// What an orphan's payment may be called.
+    pub awaits: Vec<String>,
     /// Other names for it.
     pub names: Vec<String>,
     /// What was paid.

@@ -54,7 +54,15 @@ pub(super) fn standing(record: &Record, now: UnixMs) -> String {
             format!("failed {times} and is tried again {}", next_try(record, now))
         }
         State::Blocked => waits_for(record),
-        State::Orphan => "waits for its payment, which nobody has reported".to_owned(),
+        State::Orphan => {
+            let names: Vec<String> = record.awaits.iter().map(|name| plain(name)).collect();
+            let called = if names.is_empty() {
+                "its payment".to_owned()
+            } else {
+                format!("the payment {}", names.join(" or "))
+            };
+            format!("waits for {called}, which nobody has reported")
+        }
         State::Delivered => "has arrived at the platform".to_owned(),
         State::Dead => because("failed for good"),
         State::Closed => because("is closed and will not be sent"),
@@ -157,6 +165,13 @@ fn dead_of(record: &Record) -> Dead {
     }
 }
 
+/// How many attempts were made in all. The store counts those that failed since the last retry; the log leaves the middle of a
+/// long history out.
+pub(super) fn tries(record: &Record) -> u32 {
+    let logged = record.log.iter().fold(0_u32, |sum, attempt| sum.saturating_add(attempt.times));
+    logged.max(record.attempts)
+}
+
 /// Attempts with what came of them, a line each; those that ended alike are one.
 pub(super) fn attempts(record: &Record) -> Vec<String> {
     record.log.iter().map(attempt).collect()
@@ -189,6 +204,7 @@ mod tests {
             click: None,
             needs: None,
             payment: None,
+            awaits: Vec::new(),
             names: Vec::new(),
             paid: None,
             refund: None,
@@ -229,6 +245,7 @@ mod tests {
             state,
             attempts,
             due_at: UnixMs(90_000),
+            awaits: vec!["pi_1".to_owned(), "ch_1".to_owned()],
             ..dead(Job::Click, None, "no\n")
         };
         for (state, attempts, sentence) in [
@@ -236,7 +253,7 @@ mod tests {
             (State::Due, 1, "failed once and is tried again in 90 s"),
             (State::Due, 3, "failed 3 times and is tried again in 90 s"),
             (State::Blocked, 0, "waits for what comes before it"),
-            (State::Orphan, 0, "waits for its payment, which nobody has reported"),
+            (State::Orphan, 0, "waits for the payment pi_1 or ch_1, which nobody has reported"),
             (State::Delivered, 0, "has arrived at the platform"),
             (State::Dead, 0, "failed for good: no"),
             (State::Closed, 0, "is closed and will not be sent: no"),

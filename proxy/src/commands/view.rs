@@ -1,5 +1,6 @@
 //! What the ledger holds, as JSON for programs. Moments are RFC 3339, amounts are decimal texts in major units.
 
+use super::record::tries;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use usher_model::{
@@ -26,6 +27,8 @@ pub(super) struct RecordView<'a> {
     waits_for_click: Option<&'a ClickId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    waits_for_payment: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     paid: Option<Amount>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +94,7 @@ impl<'a> From<&'a Record> for RecordView<'a> {
             click: record.click.as_ref(),
             waits_for_click: record.needs.as_ref().filter(|_| record.state == State::Blocked),
             payment: record.payment.as_deref(),
+            waits_for_payment: &record.awaits,
             paid: record.paid.as_ref().map(amount),
             refund: record.refund.map(|(asked, refunded)| {
                 let (asked, amount) = asked.words();
@@ -102,7 +106,7 @@ impl<'a> From<&'a Record> for RecordView<'a> {
             }),
             accepted_at: record.created_at.rfc3339(),
             next_try_at: (record.state == State::Due).then(|| record.due_at.rfc3339()),
-            attempts: record.attempts,
+            attempts: tries(record),
             log: record.log.iter().map(line).collect(),
             settled_at: record.settled_at.map(UnixMs::rfc3339),
             answer: record.answer.as_ref().map(said),

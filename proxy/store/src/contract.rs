@@ -172,9 +172,9 @@ pub trait Store: Send + Sync + 'static {
 
     // --- people -----------------------------------------------------------------------------------------------
 
-    /// Every record of a site that goes by that name: its id, its key, another name of it, what the platform calls it, or
-    /// the click that is credited with it; the oldest first (when it came in, then its id), at most
-    /// [`limits::RECORDS_FOUND`]. Upstream names are those of payments. A click's own delivery goes by the click's id.
+    /// Every record of a site that goes by that name: its id, its key, another name of it, what the platform calls it,
+    /// the click that is credited with it, or, of an orphan, what its payment may be called; the oldest first (when it came
+    /// in, then its id), at most [`limits::RECORDS_FOUND`]. Upstream names are those of payments. A click's own delivery goes by the click's id.
     async fn find(&self, site: &SiteName, name: &str) -> Result<Vec<Record>> {
         Err(StoreError::Settings("not yet".to_owned()))
     }

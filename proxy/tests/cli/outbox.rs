@@ -71,7 +71,15 @@ fn an_orphan_is_mentioned_listed_and_explained() {
     );
     assert_eq!(place.run(&["outbox", "list", "--json"]).done(), "", "a program is not talked to");
     let list = place.run(&["outbox", "list", "--state", "orphan"]).done();
-    assert!(list.contains("\nrefund_r-1 ") && list.contains("waits for its payment"), "{list}");
+    assert!(
+        list.contains("\nrefund_r-1 ") && list.contains("waits for the payment pi_unknown, which"),
+        "{list}"
+    );
+    let told = place.run(&["trace", "pi_unknown"]).done();
+    assert!(
+        told.starts_with("refund_r-1: a refund of 25 on site shop\n"),
+        "whoever knows the payment finds it: {told}"
+    );
     let shown = place.run(&["outbox", "show", "r-1"]).done();
     assert!(shown.contains("It is sent by itself as soon as its payment is reported."), "{shown}");
     let said = place.run(&["outbox", "retry", "r-1"]).failed();

@@ -6,7 +6,7 @@ use crate::{
     commands::{
         columns::Columns,
         complain,
-        record::{last_words, next_try, state},
+        record::{last_words, next_try, state, tries},
         view::RecordView,
         words::{cut, plural, span, verb},
     },
@@ -94,7 +94,7 @@ fn row(record: &Record, now: UnixMs) -> [String; 8] {
         record.job.word().to_owned(),
         state(record).to_owned(),
         span(now.since(record.created_at)),
-        record.attempts.to_string(),
+        tries(record).to_string(),
         if record.state == State::Due { next_try(record, now) } else { "-".to_owned() },
         cut(&last_words(record, now), WORDS_CHARS),
     ]

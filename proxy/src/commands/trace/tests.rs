@@ -33,6 +33,7 @@ fn sale() -> Record {
         click: Some(ClickId::new("ush_1").expect("an id")),
         needs: None,
         payment: None,
+        awaits: Vec::new(),
         names: vec!["1001".to_owned(), "pi_3".to_owned()],
         paid: Some(money("89.91")),
         refund: None,

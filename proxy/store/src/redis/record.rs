@@ -66,6 +66,7 @@ impl Fields {
             click: read.click("click")?,
             needs: read.click("needs")?,
             payment: read.text("lane")?.map(|lane| delivery::payment_of_lane(lane).to_owned()),
+            awaits: read.parsed("awaits", delivery::names_of_words)?.unwrap_or_default(),
             names: read.parsed("names", delivery::names_of_words)?.unwrap_or_default(),
             paid: read.paid()?,
             refund: read.basis()?.map(|(amount, _)| (amount, refunded)),

@@ -2,7 +2,7 @@
 //! nothing here may depend on who holds what: that is known to the service alone. What it settles later changes nothing.
 
 use super::{
-    clicks, lanes, names,
+    clicks, hash, lanes, names,
     row::{self, get},
 };
 use crate::contract::Result;
@@ -15,10 +15,13 @@ pub(super) const FIND: &str = concat!(
     " FROM delivery WHERE seq IN (
        SELECT seq FROM delivery WHERE site = ?1 AND id = ?2
        UNION SELECT seq FROM delivery WHERE site = ?1 AND key = ?2
-       UNION SELECT seq FROM name WHERE site = ?1 AND name = ?2
+       UNION SELECT n.seq FROM name n CROSS JOIN delivery d ON d.seq = n.seq
+         WHERE n.hash = ?3 AND d.site = ?1 AND EXISTS (SELECT 1 FROM json_each(d.names) WHERE value = ?2)
+       UNION SELECT seq FROM orphan WHERE site = ?1 AND name = ?2
        UNION SELECT seq FROM delivery WHERE site = ?1 AND upstream_id = ?2 AND paid IS NOT NULL
-       UNION SELECT seq FROM delivery WHERE site = ?1 AND click = ?2)
-     ORDER BY created_at, id LIMIT ?3"
+       UNION SELECT seq FROM delivery
+         WHERE substr(click, -8) = substr(?2, -8) AND site = ?1 AND click = ?2)
+     ORDER BY created_at, id LIMIT ?4"
 );
 pub(super) const LIST: &str = concat!(
     "SELECT ",
@@ -30,7 +33,7 @@ pub(super) const LIST: &str = concat!(
 /// See [`crate::Store::find`].
 pub(super) fn find(connection: &Connection, site: &SiteName, name: &str) -> Result<Vec<Record>> {
     let mut statement = connection.prepare_cached(FIND)?;
-    let mut rows = statement.query((site.as_str(), name, limits::RECORDS_FOUND as i64))?;
+    let mut rows = statement.query((site.as_str(), name, hash::of(name), limits::RECORDS_FOUND as i64))?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         records.push(row::record(row)?);

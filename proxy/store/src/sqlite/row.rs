@@ -22,7 +22,7 @@ macro_rules! delivery_columns {
 macro_rules! record_columns {
     () => {
         "id, site, source, job, key, state, body, click, needs, lane, names, paid, currency, basis, amount, refunded,
-         trace, due_at, attempts, log, created_at, settled_at, status, answer, upstream_id, error"
+         trace, due_at, attempts, log, created_at, settled_at, status, answer, upstream_id, error, awaits"
     };
 }
 /// The columns that [`click`] reads, in its order.
@@ -55,13 +55,13 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery> {
 
 pub(super) fn record(row: &Row<'_>) -> Result<Record> {
     let lane: Option<String> = get(row, 9)?;
-    let names: Option<String> = get(row, 10)?;
-    let names = names
-        .map(|words| delivery::names_of_words(&words).ok_or_else(|| unreadable("a record's names", words)));
     let asked = match get::<Option<String>>(row, 13)? {
         Some(basis) => Some((amount(&basis, get(row, 14)?, None)?.0, decimal(row, 15)?)),
         None => None,
     };
+    let (attempts, log, settled_at) = (get(row, 18)?, log(row, 19)?, get::<Option<i64>>(row, 21)?);
+    // What is to be tried again failed of what its log ends with, unless something else was written.
+    let failed = log.last().filter(|_| attempts > 0 && settled_at.is_none()).map(|line| line.said.clone());
     Ok(Record {
         id: get(row, 0)?,
         site: parsed(row, 1)?,
@@ -73,18 +73,19 @@ pub(super) fn record(row: &Row<'_>) -> Result<Record> {
         click: optional(row, 7)?,
         needs: optional(row, 8)?,
         payment: lane.map(|lane| delivery::payment_of_lane(&lane).to_owned()),
-        names: names.transpose()?.unwrap_or_default(),
+        awaits: names(row, 26)?,
+        names: names(row, 10)?,
         paid: money(row, 11)?,
         refund: asked,
         trace: get(row, 16)?,
         due_at: UnixMs(get(row, 17)?),
-        attempts: get(row, 18)?,
-        log: log(row, 19)?,
+        attempts,
+        log,
         created_at: UnixMs(get(row, 20)?),
-        settled_at: get::<Option<i64>>(row, 21)?.map(UnixMs),
+        settled_at: settled_at.map(UnixMs),
         answer: answer(row, 22)?,
         upstream_id: get(row, 24)?,
-        error: get(row, 25)?,
+        error: get::<Option<String>>(row, 25)?.or(failed),
     })
 }
 
@@ -100,6 +101,11 @@ pub(super) fn click(row: &Row<'_>) -> Result<Click> {
         created_at: UnixMs(get(row, 4)?),
         upstream: upstream.ok_or_else(|| unreadable("a click's upstream", word))?,
     })
+}
+
+fn names(row: &Row<'_>, column: usize) -> Result<Vec<String>> {
+    let Some(words) = get::<Option<String>>(row, column)? else { return Ok(Vec::new()) };
+    delivery::names_of_words(&words).ok_or_else(|| unreadable("a record's names", words))
 }
 
 /// The word for a state.

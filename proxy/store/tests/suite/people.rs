@@ -47,8 +47,12 @@ pub(crate) async fn a_record_is_found_by_all_its_names(bed: Bed) {
     accepted(store, Entry { site: other_site(), ..payment("evt_3", &["pi_1"]) }).await;
     let at = Click { created_at: NOW.plus(3), ..click("c1") };
     store.record_clicks(vec![(at, Some(pending()))]).await.expect("written");
+    let lost = Entry { now: NOW.plus(4), ..refund("lost", named(&["pi_none", "ch_none"])) };
+    waits(store, lost).await;
+    assert_eq!(bed::record(store, "refund_lost").await.awaits, ["pi_none", "ch_none"]);
     for (name, expected) in [
         ("conv_evt_1", &["conv_evt_1"][..]),
+        ("ch_none", &["refund_lost"]),
         ("evt_1", &["conv_evt_1", "lead_1"]),
         ("pi_1", &["conv_evt_1"]),
         ("order-1", &["conv_evt_1", "conv_evt_2"]),
@@ -59,6 +63,9 @@ pub(crate) async fn a_record_is_found_by_all_its_names(bed: Bed) {
     ] {
         assert_eq!(found(store, name).await, expected, "{name}");
     }
+    accepted(store, payment("late", &["pi_none"])).await;
+    assert_eq!(found(store, "pi_none").await, ["conv_late"], "it waits for it no more");
+    assert!(bed::record(store, "refund_lost").await.awaits.is_empty());
 }
 
 pub(crate) async fn a_record_says_all_that_is_known(bed: Bed) {
@@ -82,6 +89,7 @@ pub(crate) async fn a_record_says_all_that_is_known(bed: Bed) {
         click: Some(click_id("ush_a")),
         needs: Some(click_id("ush_a")),
         payment: None,
+        awaits: Vec::new(),
         names: sale.names,
         paid: sale.paid,
         refund: None,

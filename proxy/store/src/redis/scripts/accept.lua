@@ -69,7 +69,9 @@ if lane then
   call('ZADD', name('lane', lane), now, id)
 end
 if state == 'orphan' then
-  call('HSET', name('delivery', id), 'awaits_kind', refund_of, 'awaits', cjson.encode(of))
+  -- A table that is empty would be encoded as an object.
+  local awaits = #of == 0 and '[]' or cjson.encode(of)
+  call('HSET', name('delivery', id), 'awaits_kind', refund_of, 'awaits', awaits)
   for _, text in ipairs(of) do call('ZADD', name('lost', text), now, id) end
 end
 

@@ -10,6 +10,7 @@ end
 if call('EXISTS', name('delivery', text)) == 1 then see(text) end
 see_all(name('credited', text))
 see_all(name('upstream', text))
+see_all(name('lost', text))
 for _, source in ipairs(call('SMEMBERS', prefix .. 'sources')) do
   see_all(name('paid', source .. ':' .. text))
   see_all(name('also', source .. ':' .. text))
