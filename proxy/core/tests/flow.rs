@@ -201,7 +201,7 @@ async fn a_refused_key_rests_the_site_and_is_shown() {
     let status = world.core.delivery.status().await.expect("a status");
     assert_eq!((status.waiting, status.paused.len()), (1, 1));
     world.platform.set(Mood::Well);
-    world.pass_ms(usher_model::limits::PAUSE_MS + 1).await;
+    world.pass_ms(2 * usher_model::limits::PAUSE_MS).await;
     eventually("it arrives", || async { world.platform.sales().len() == 1 }).await;
     eventually("and is well again", || async {
         world.core.delivery.status().await.expect("a status").paused.is_empty()
