@@ -67,16 +67,24 @@ pub(crate) fn payment_of_lane(lane: &str) -> &str {
     lane.strip_prefix(UPSTREAM).unwrap_or(lane)
 }
 
-/// A log of attempts as JSON, one array a line; `None` when there was none.
+/// A log of attempts as JSON, one array a line: when the first was made, how many milliseconds later the last, how many,
+/// what came of them. `None` when there was none.
 pub(crate) fn log_words(log: &[Attempt]) -> Option<String> {
-    let lines: Vec<_> = log.iter().map(|line| (line.at, line.last, line.times, &*line.said)).collect();
+    let line = |line: &Attempt| (line.at, line.last.since(line.at), line.times, line.said.clone());
+    let lines: Vec<_> = log.iter().map(line).collect();
     if lines.is_empty() { None } else { serde_json::to_string(&lines).ok() }
 }
 
 /// The reverse of [`log_words`].
 pub(crate) fn log_of_words(words: &str) -> Option<Vec<Attempt>> {
-    let lines: Vec<(UnixMs, UnixMs, u32, String)> = serde_json::from_str(words).ok()?;
-    Some(lines.into_iter().map(|(at, last, times, said)| Attempt { at, last, times, said }).collect())
+    let lines: Vec<(UnixMs, i64, u32, String)> = serde_json::from_str(words).ok()?;
+    let line = |(at, lasted, times, said): (UnixMs, i64, u32, String)| Attempt {
+        at,
+        last: at.plus(lasted),
+        times,
+        said,
+    };
+    Some(lines.into_iter().map(line).collect())
 }
 
 /// Names as a JSON array; `None` when there is none.

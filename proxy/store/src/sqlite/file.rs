@@ -1,6 +1,6 @@
 //! The database file: made private, opened with the settings that the promise needs, held by one service.
 
-use super::schema;
+use super::{schema, wal};
 use crate::{
     Role,
     contract::{Result, StoreError},
@@ -47,6 +47,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf> {
 pub(super) fn prepare(path: &Path) -> Result<()> {
     // SQLite gives the files beside it (-wal, -shm) the same permissions.
     private().open(path).map_err(|why| settings(path, why))?;
+    wal::make_durable(path)?;
     let mut connection = writer(path)?;
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if mode != "wal" {
@@ -71,6 +72,14 @@ fn private() -> OpenOptions {
 pub(super) fn writer(path: &Path) -> Result<Connection> {
     let connection = connect(path)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
+    Ok(connection)
+}
+
+/// A connection that does nothing but be there: while it is, the log's index stays in memory, and nobody recovers from the
+/// log what could not be committed (see [`wal`]). It keeps no lock that anybody waits for.
+pub(super) fn anchor(path: &Path) -> Result<Connection> {
+    let connection = reader(path)?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     Ok(connection)
 }
 

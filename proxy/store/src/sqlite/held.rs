@@ -12,6 +12,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Forgets leases that have run out: their holders may never come back.
+    pub(super) fn purge(&mut self, now: UnixMs) {
+        self.until.retain(|_, until| now < *until);
+    }
+
     /// Whether somebody holds it at `now`.
     pub(super) fn is_held(&self, row: i64, now: UnixMs) -> bool {
         self.until.get(&row).is_some_and(|until| now < *until)
@@ -69,5 +74,9 @@ mod tests {
         let mut held = Held::default();
         held.take(1, UnixMs(100));
         assert!(held.is_held(1, UnixMs(99)) && !held.is_held(1, UnixMs(100)));
+        held.purge(UnixMs(99));
+        assert!(held.is_held(1, UnixMs(99)));
+        held.purge(UnixMs(100));
+        assert!(held.until.is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! Entries: written once per key, with all that belongs to them.
 
 use super::{
-    clicks, codes,
+    clicks, codes, hash,
     held::Held,
     lanes::{self, Place},
     names,
@@ -16,14 +16,15 @@ use usher_model::{
 
 pub(super) const FIND_KEY: &str = "SELECT id, fingerprint, state, status, answer FROM delivery
     WHERE site = ?1 AND key = ?2 AND source = ?3 AND job = ?4";
-pub(super) const FIND_CUSTOMER: &str = "SELECT click FROM customer WHERE site = ?1 AND customer = ?2";
+pub(super) const FIND_CUSTOMER: &str =
+    "SELECT click FROM customer WHERE hash = ?3 AND site = ?1 AND customer = ?2";
 const ADD: &str = "INSERT INTO delivery
     (id, site, source, job, key, state, due_at, created_at, settled_at, click, needs, lane, names, awaits,
      paid, currency, basis, amount, fingerprint, error, body, trace)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
      ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
-const BIND: &str = "INSERT INTO customer (site, customer, click, created_at) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (site, customer) DO NOTHING";
+const BIND: &str =
+    "INSERT INTO customer (hash, site, customer, click, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// See [`crate::Store::accept`].
 pub(super) fn accept(connection: &Connection, held: &mut Held, entry: Entry) -> Result<Acceptance> {
@@ -148,7 +149,7 @@ fn add(connection: &Connection, entry: &Entry, place: &Place) -> Result<i64> {
         entry.trace,
     ])?;
     let row = connection.last_insert_rowid();
-    names::give(connection, &entry.site, &entry.names, row)?;
+    names::give(connection, &entry.names, row)?;
     names::wait_for(connection, &entry.site, &awaits, row)?;
     Ok(row)
 }
@@ -157,7 +158,10 @@ fn bind(connection: &Connection, entry: &Entry) -> Result<()> {
     let Some((click, customers)) = &entry.bind else { return Ok(()) };
     let mut statement = connection.prepare_cached(BIND)?;
     for customer in customers {
-        statement.execute((entry.site.as_str(), customer, click.as_str(), entry.now.0))?;
+        if click_of_customer(connection, &entry.site, customer)?.is_none() {
+            let site = entry.site.as_str();
+            statement.execute((hash::of(customer), site, customer, click.as_str(), entry.now.0))?;
+        }
     }
     Ok(())
 }
@@ -169,6 +173,6 @@ pub(super) fn click_of_customer(
     customer: &str,
 ) -> Result<Option<ClickId>> {
     let mut statement = connection.prepare_cached(FIND_CUSTOMER)?;
-    let mut rows = statement.query((site.as_str(), customer))?;
+    let mut rows = statement.query((site.as_str(), customer, hash::of(customer)))?;
     rows.next()?.map(|row| row::parsed(row, 0)).transpose()
 }

@@ -2,9 +2,12 @@
 
 mod clicks;
 mod codes;
+#[cfg(test)]
+mod disk_use;
 mod face;
 mod fault;
 mod file;
+mod hash;
 mod held;
 mod lanes;
 mod ledger;
@@ -18,6 +21,7 @@ mod rehearsal;
 mod row;
 mod schema;
 mod upkeep;
+mod wal;
 mod writer;
 
 #[cfg(feature = "rehearsal")]

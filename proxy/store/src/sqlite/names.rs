@@ -1,7 +1,7 @@
 //! What a payment is called: its key, its other names, names that are linked to these, and what the platform calls it.
 
 use super::{
-    lanes,
+    hash, lanes,
     row::{self, get},
 };
 use crate::{contract::Result, delivery};
@@ -24,13 +24,14 @@ pub(super) const FIND_UPSTREAM: &str = concat!(
 pub(super) const FIND_KEYED: &str = concat!(
     "SELECT ",
     found_columns!(),
-    ", d.created_at FROM delivery d WHERE site = ?1 AND key = ?2 AND source = ?3 AND paid IS NOT NULL"
+    ", d.created_at FROM delivery d WHERE site = ?1 AND key = ?2 AND source = ?3 AND paid IS NOT NULL AND ?4 = ?4"
 );
 pub(super) const FIND_NAMED: &str = concat!(
     "SELECT ",
     found_columns!(),
     ", d.created_at FROM name n CROSS JOIN delivery d ON d.seq = n.seq
-     WHERE n.site = ?1 AND n.name = ?2 AND d.source = ?3 AND d.paid IS NOT NULL
+     WHERE n.hash = ?4 AND d.site = ?1 AND d.source = ?3 AND d.paid IS NOT NULL
+       AND EXISTS (SELECT 1 FROM json_each(d.names) WHERE value = ?2)
      ORDER BY d.created_at, d.id LIMIT 1"
 );
 pub(super) const LINKED_TO: &str =
@@ -91,7 +92,7 @@ fn of_name(connection: &Connection, site: &SiteName, source: &Source, name: &str
     let mut oldest: Option<((i64, RecordId), Found)> = None;
     for sql in [FIND_KEYED, FIND_NAMED] {
         let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query((site.as_str(), name, source.as_str()))?;
+        let mut rows = statement.query((site.as_str(), name, source.as_str(), hash::of(name)))?;
         while let Some(row) = rows.next()? {
             let found = found(row)?;
             let age = (get(row, 6)?, found.id.clone());
@@ -177,11 +178,20 @@ pub(super) fn link(
 }
 
 /// Lets a record be found by other names.
-pub(super) fn give(connection: &Connection, site: &SiteName, names: &[String], seq: i64) -> Result<()> {
-    let mut statement = connection
-        .prepare_cached("INSERT INTO name (site, name, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+pub(super) fn give(connection: &Connection, names: &[String], seq: i64) -> Result<()> {
+    let mut statement =
+        connection.prepare_cached("INSERT INTO name (hash, seq) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
     for name in names {
-        statement.execute((site.as_str(), name, seq))?;
+        statement.execute((hash::of(name), seq))?;
+    }
+    Ok(())
+}
+
+/// The reverse of [`give`]; `names` is the column.
+pub(super) fn take(connection: &Connection, names: Option<&str>, seq: i64) -> Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM name WHERE hash = ?1 AND seq = ?2")?;
+    for name in names.and_then(delivery::names_of_words).unwrap_or_default() {
+        statement.execute((hash::of(&name), seq))?;
     }
     Ok(())
 }

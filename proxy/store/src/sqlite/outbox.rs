@@ -39,6 +39,7 @@ pub(super) fn claim(
     lease_ms: i64,
     limit: usize,
 ) -> Result<Vec<Delivery>> {
+    held.purge(now);
     let mut due = connection.prepare_cached(DUE)?;
     let mut read = connection.prepare_cached(READ)?;
     let mut rows = due.query([now.0])?;
@@ -191,11 +192,15 @@ fn add_settled(
 
 fn try_again(connection: &Connection, delivery: &Delivery, settlement: &Settlement, seq: i64) -> Result<()> {
     match settlement {
-        Settlement::Retry { due_at, error } => connection
-            .prepare_cached(
-                "UPDATE delivery SET due_at = ?2, error = ?3, log = ?4, attempts = attempts + 1 WHERE seq = ?1",
-            )?
-            .execute((seq, due_at.0, error, delivery::log_words(&delivery.log)))?,
+        Settlement::Retry { due_at, error } => {
+            // What the log ends with is not written twice; see `row::record`.
+            let said = delivery.log.last().is_some_and(|line| line.said == *error);
+            connection
+                .prepare_cached(
+                    "UPDATE delivery SET due_at = ?2, error = ?3, log = ?4, attempts = attempts + 1 WHERE seq = ?1",
+                )?
+                .execute((seq, due_at.0, (!said).then_some(error), delivery::log_words(&delivery.log)))?
+        }
         Settlement::Release { due_at } => connection
             .prepare_cached("UPDATE delivery SET due_at = ?2 WHERE seq = ?1")?
             .execute((seq, due_at.0))?,

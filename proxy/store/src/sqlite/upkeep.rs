@@ -1,7 +1,7 @@
 //! What is past its retention goes.
 
 use super::{names, row::get};
-use crate::{contract::Result, delivery};
+use crate::contract::Result;
 use rusqlite::Connection;
 use usher_model::UnixMs;
 
@@ -25,8 +25,6 @@ pub(super) const CLICKS: &str = "DELETE FROM click WHERE (site, id) IN (SELECT c
       AND NOT EXISTS (SELECT 1 FROM delivery d
         WHERE d.site = c.site AND d.needs = c.id AND d.state NOT IN ('delivered', 'closed'))
     LIMIT ?2)";
-pub(super) const CUSTOMERS: &str = "DELETE FROM customer WHERE (site, customer) IN
-    (SELECT site, customer FROM customer WHERE created_at < ?1 LIMIT ?2)";
 pub(super) const ORDERS: &str = "DELETE FROM order_binding WHERE (site, order_id) IN
     (SELECT site, order_id FROM order_binding WHERE created_at < ?1 LIMIT ?2)";
 pub(super) const LINKS: &str = "DELETE FROM link WHERE (site, name, source, alias_of) IN
@@ -46,10 +44,29 @@ pub(super) fn forget(connection: &Connection, before: UnixMs, most: usize) -> Re
             forgotten += gone.remove(connection)?;
         }
     }
-    for sql in [CLICKS, CUSTOMERS, ORDERS, LINKS] {
+    forgotten += customers(connection, before, most)?;
+    for sql in [CLICKS, ORDERS, LINKS] {
         forgotten += connection.prepare_cached(sql)?.execute((before.0, most))?;
     }
     Ok(forgotten)
+}
+
+/// Customers have no index by age: the oldest come first, for they are never moved.
+fn customers(connection: &Connection, before: UnixMs, most: i64) -> Result<usize> {
+    let mut oldest =
+        connection.prepare_cached("SELECT seq, created_at FROM customer ORDER BY seq LIMIT ?1")?;
+    let mut remove = connection.prepare_cached("DELETE FROM customer WHERE seq = ?1")?;
+    let mut rows = oldest.query([most])?;
+    let mut gone: Vec<i64> = Vec::new();
+    while let Some(row) = rows.next()?
+        && get::<i64>(row, 1)? < before.0
+    {
+        gone.push(get(row, 0)?);
+    }
+    for seq in &gone {
+        remove.execute([seq])?;
+    }
+    Ok(gone.len())
 }
 
 struct Gone {
@@ -75,11 +92,7 @@ fn records(connection: &Connection, sql: &str, parameters: impl rusqlite::Params
 
 impl Gone {
     fn remove(&self, connection: &Connection) -> Result<usize> {
-        let mut name =
-            connection.prepare_cached("DELETE FROM name WHERE site = ?1 AND name = ?2 AND seq = ?3")?;
-        for other in self.names.as_deref().and_then(delivery::names_of_words).unwrap_or_default() {
-            name.execute((&self.site, &other, self.seq))?;
-        }
+        names::take(connection, self.names.as_deref(), self.seq)?;
         names::wait_no_more(connection, &self.site, self.awaits.as_deref(), self.seq)?;
         Ok(connection.prepare_cached("DELETE FROM delivery WHERE seq = ?1")?.execute([self.seq])?)
     }

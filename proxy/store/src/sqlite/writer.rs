@@ -30,8 +30,12 @@ impl Writer {
     /// Starts the thread; it keeps `lock` until it ends.
     pub(super) fn start(path: &Path, lock: Option<Lock>) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUED);
-        let mut disk =
-            Disk { path: path.to_owned(), connection: Some(file::writer(path)?), held: Held::default() };
+        let mut disk = Disk {
+            path: path.to_owned(),
+            connection: Some(file::writer(path)?),
+            _anchor: file::anchor(path)?,
+            held: Held::default(),
+        };
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
@@ -117,6 +121,7 @@ where
 struct Disk {
     path: PathBuf,
     connection: Option<Connection>,
+    _anchor: Connection,
     held: Held,
 }
 
@@ -130,7 +135,10 @@ fn serve(disk: &mut Disk, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
                 tracing::error!(jobs = group.len(), %why, "the store could not commit");
                 disk.held.roll_back();
                 // After a failed sync the kernel may believe that pages are clean which never reached the disk, so a
-                // second sync proves nothing (https://wiki.postgresql.org/wiki/Fsync_Errors): begin anew from the file.
+                // second sync of the same proves nothing. Nothing of this transaction is built on: a new connection
+                // begins with what was committed before, since the anchor keeps the log's index, and it writes over the
+                // frames of this one, which makes them dirty again. A checkpoint that fails marks nothing as copied, so
+                // the next one copies all of it again.
                 disk.connection = None;
             }
         }
