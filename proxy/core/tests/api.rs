@@ -107,6 +107,23 @@ async fn refunds_of_what_is_not_there_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_sale_that_nobody_was_credited_with_has_nothing_to_take_back() {
+    let world = World::new(|_| {}).await;
+    world.platform.set(Mood::Refuses);
+    let stranger = sale("pay_1", r#","customer_id":"cus_1""#);
+    assert_eq!(world.convert(&stranger).await.expect("written").status, 422, "the platform's word");
+    let record = world.record("pay_1").await;
+    assert_eq!(record.state, State::Closed, "and nobody has to look");
+    world.platform.set(Mood::Well);
+    let refund = world.refund(&record.id, "", None).await;
+    assert!(
+        matches!(&refund, Err(Refusal::NotFound { message, .. }) if message.contains("credited")),
+        "{refund:?}"
+    );
+    assert_eq!(world.convert(&stranger).await.expect("a replay").status, 422);
+}
+
+#[tokio::test]
 async fn an_event_is_credited_like_a_sale_and_its_money_can_go_back() {
     let world = World::new(|_| {}).await;
     world.platform.set(Mood::Down);
@@ -162,7 +179,11 @@ async fn what_segment_says_goes_through_untouched_unless_a_click_is_credited() {
     assert_eq!(world.segment(&with_code).await.expect("accepted").status, 201);
     let with_click = track("m3", "demo_booked", r#","affonso_referral":"cmd1""#);
     assert_eq!(world.segment(&with_click).await.expect("accepted").status, 201);
-    assert_eq!(world.platform.created(), ["alice"]);
+    let made_up = track("m4", "purchase", r#","affonso_referral":"ush_01arz3ndektsv4rrffq69g5fav""#);
+    let made_up = made_up.replace("u1", "u9");
+    assert_eq!(world.segment(&made_up).await.expect("the platform may know the user").status, 201);
+    assert_eq!((world.platform.segments().len(), world.platform.created()), (1, vec!["alice".to_owned()]));
+    assert!(world.platform.sales()[1].get("referral_id").is_none(), "an id of nobody's is not passed on");
     let sale = &world.platform.sales()[0];
     assert_eq!((&sale["external_event_id"], &sale["customer_id"]), (&"m2".into(), &"u1".into()));
     assert_eq!(
