@@ -8,7 +8,7 @@ use prometheus_client::{
 };
 use serde::Serialize;
 use usher_core::delivery;
-use usher_model::limits;
+use usher_model::{SiteName, limits};
 
 /// The answer of `/readyz`.
 #[derive(Serialize)]
@@ -45,12 +45,17 @@ impl Readiness {
                     warnings
                         .push(format!("site {site}: the platform refuses its key, deliveries rest ({said})"));
                 }
+                for (site, since) in &status.unanswered {
+                    warnings.push(format!(
+                        "site {site}: the platform has not answered since {}, deliveries wait",
+                        since.rfc3339()
+                    ));
+                }
                 warnings.extend(late(status.waiting, status.oldest_age_ms));
                 if status.dead > 0 {
-                    warnings.push(format!(
-                        "{} deliveries failed for good: `usher outbox list --state dead`",
-                        status.dead
-                    ));
+                    let noun = if status.dead == 1 { "delivery" } else { "deliveries" };
+                    let dead = status.dead;
+                    warnings.push(format!("{dead} {noun} failed for good: `usher outbox list --state dead`"));
                 }
                 let delivery::Status { waiting, dead, orphans, oldest_age_ms, .. } = status;
                 outbox = Some(Outbox { waiting, dead, orphans, oldest_age_ms });
@@ -78,6 +83,7 @@ pub(crate) struct Gauges {
     orphans: Gauge,
     oldest_age_seconds: Gauge,
     paused: Family<SiteLabel, Gauge>,
+    unanswered: Family<SiteLabel, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -94,6 +100,7 @@ impl Gauges {
             orphans: Gauge::default(),
             oldest_age_seconds: Gauge::default(),
             paused: Family::default(),
+            unanswered: Family::default(),
         };
         registry.register("usher_store_ready", "1 when the store can write", gauges.store_ready.clone());
         registry.register("usher_outbox_waiting", "Deliveries that wait", gauges.waiting.clone());
@@ -104,6 +111,8 @@ impl Gauges {
         registry.register("usher_outbox_oldest_age_seconds", oldest, gauges.oldest_age_seconds.clone());
         let paused = "1 for a site whose key the platform refuses";
         registry.register("usher_site_paused", paused, gauges.paused.clone());
+        let unanswered = "1 for a site whose calls the platform does not answer";
+        registry.register("usher_site_unanswered", unanswered, gauges.unanswered.clone());
         gauges
     }
 
@@ -115,11 +124,17 @@ impl Gauges {
             self.dead.set(i64::try_from(status.dead).unwrap_or(i64::MAX));
             self.orphans.set(i64::try_from(status.orphans).unwrap_or(i64::MAX));
             self.oldest_age_seconds.set(status.oldest_age_ms.unwrap_or(0) / 1_000);
-            self.paused.clear();
-            for (site, _) in status.paused {
-                self.paused.get_or_create(&SiteLabel { site: site.to_string() }).set(1);
-            }
+            mark(&self.paused, status.paused.iter().map(|(site, _)| site));
+            mark(&self.unanswered, status.unanswered.iter().map(|(site, _)| site));
         }
+    }
+}
+
+/// These sites, and no others.
+fn mark<'a>(family: &Family<SiteLabel, Gauge>, sites: impl Iterator<Item = &'a SiteName>) {
+    family.clear();
+    for site in sites {
+        family.get_or_create(&SiteLabel { site: site.to_string() }).set(1);
     }
 }
 

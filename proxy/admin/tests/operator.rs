@@ -191,6 +191,78 @@ async fn a_store_without_room_is_not_ready_and_says_why() {
     assert!(ask(&world, "GET", "/healthz", "localhost").await.starts_with("HTTP/1.1 200"));
 }
 
+/// A sale that the deliverer finds in the store.
+fn sale(number: u32) -> Entry {
+    Entry {
+        id: usher_model::RecordId::new(format!("conv_{number}")).expect("an id"),
+        site: site(),
+        source: usher_model::Source::api(),
+        job: Job::Conversion,
+        key: number.to_string(),
+        fingerprint: [0; 32],
+        body: r#"{"referral_id":"c"}"#.to_owned(),
+        click: None,
+        needs: None,
+        mint: None,
+        code: None,
+        bind: None,
+        names: Vec::new(),
+        paid: None,
+        refund: None,
+        send: usher_model::Send::From(Nobody.now()),
+        trace: "{}".to_owned(),
+        now: Nobody.now(),
+    }
+}
+
+#[tokio::test]
+async fn an_outage_and_what_failed_for_good_are_told_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("usher.db").display());
+    let store = usher_store::open(&url, &[site()], Role::Service).await.expect("a store");
+    for number in 0..8 {
+        store.accept(sale(number)).await.expect("accepted");
+    }
+    store.accept(Entry { send: usher_model::Send::Now, ..sale(8) }).await.expect("accepted");
+    let dead = Settlement::Dead { answer: None, error: "422".to_owned() };
+    store.settle(&delivery("conv_8"), dead, Nobody.now()).await.expect("settled");
+    let world = world_on(Arc::clone(&store), folder).await;
+    let told = async {
+        loop {
+            let ready = ask(&world, "GET", "/readyz", "localhost").await;
+            if ready.contains("has not answered") {
+                return ready;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let ready = tokio::time::timeout(Duration::from_secs(20), told).await.expect("it is told");
+    assert!(ready.starts_with("HTTP/1.1 200"), "sales are taken all the same: {ready}");
+    let since = "site shop: the platform has not answered since 2023-11-14T22:13:";
+    assert!(ready.contains(since), "{ready}");
+    assert!(ready.contains("1 delivery failed for good: `usher outbox list --state dead`"), "{ready}");
+    let metrics = ask(&world, "GET", "/metrics", "localhost").await;
+    for line in
+        ["usher_site_unanswered{site=\"shop\"} 1\n", "usher_outbox_waiting 8\n", "usher_outbox_dead 1\n"]
+    {
+        assert!(metrics.contains(line), "no {line} in {metrics}");
+    }
+}
+
+fn delivery(id: &str) -> Delivery {
+    Delivery {
+        id: id.to_owned(),
+        site: site(),
+        job: Job::Conversion,
+        body: "{}".to_owned(),
+        needs: None,
+        refund: None,
+        attempts: 0,
+        log: Vec::new(),
+        created_at: Nobody.now(),
+    }
+}
+
 #[tokio::test]
 async fn nothing_else_is_there() {
     let world = world().await;

@@ -36,6 +36,8 @@ pub(super) struct Circuit {
 
 #[derive(Debug)]
 struct Open {
+    /// For people.
+    began: Instant,
     /// The first call that began after it opened.
     since: u64,
     until: Instant,
@@ -54,6 +56,11 @@ impl Circuit {
 
     pub(super) const fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Since when it has been open.
+    pub(super) fn open_since(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.began)
     }
 
     /// Whether its last call was none that failed.
@@ -85,7 +92,8 @@ impl Circuit {
             }
         };
         let until = failure.now + self.pause(rests, random).max(failure.asked);
-        self.open = Some(Open { since: failure.next, until, rests, successes: 0, waiting: 0 });
+        let began = self.open_since().unwrap_or(failure.now);
+        self.open = Some(Open { began, since: failure.next, until, rests, successes: 0, waiting: 0 });
         true
     }
 
@@ -197,8 +205,8 @@ mod tests {
 
     #[test]
     fn rests_double_up_to_the_longest() {
-        let mut now = Instant::now();
-        let mut circuit = opened(now);
+        let start = Instant::now();
+        let (mut now, mut circuit) = (start, opened(start));
         for rests in 0..30 {
             let until = circuit.room(now, 0).expect_err("it rests");
             let span = (limits::DOWN_FIRST_MS << rests.min(16)).min(limits::DOWN_LONGEST_MS);
@@ -208,6 +216,7 @@ mod tests {
             assert!(rest <= Duration::from_millis(limits::DOWN_LONGEST_MS), "{rest:?}");
             now = until;
             assert!(circuit.failed(failure(10, 10, now), TOLERATED, &Dice));
+            assert_eq!(circuit.open_since(), Some(start), "another rest is the same outage");
         }
     }
 

@@ -230,6 +230,12 @@ impl Gate {
         self.key_words.iter().cloned().chain(forbidden).collect()
     }
 
+    /// Sites whose calls the platform does not answer, and since when.
+    pub(super) fn unanswered(&self) -> Vec<(SiteName, Instant)> {
+        let since = |health: &Health| health.circuit.open_since();
+        self.sites.iter().filter_map(|(site, health)| Some((site.clone(), since(health)?))).collect()
+    }
+
     /// Everything but the pace.
     fn passes(&self, site: &SiteName, job: Job, now: Instant) -> Result<(), Rest> {
         let all = self.calls.len();

@@ -49,6 +49,8 @@ pub struct Status {
     pub oldest_age_ms: Option<i64>,
     /// Sites whose key the platform refuses, with its words.
     pub paused: Vec<(SiteName, String)>,
+    /// Sites whose calls the platform does not answer, and since when.
+    pub unanswered: Vec<(SiteName, UnixMs)>,
 }
 
 /// The way to the deliverer.
@@ -151,12 +153,18 @@ impl Handle {
     pub async fn status(&self) -> usher_store::Result<Status> {
         let backlog = self.shared.tools.store.backlog().await?;
         let now = self.shared.tools.clock.now();
+        let (paused, unanswered) = {
+            let gate = lock(&self.shared.gate);
+            (gate.refused(), gate.unanswered())
+        };
+        let moment = |at: Instant| now.plus(-i64::try_from(at.elapsed().as_millis()).unwrap_or(0));
         Ok(Status {
             waiting: backlog.waiting,
             dead: backlog.dead,
             orphans: backlog.orphans,
             oldest_age_ms: backlog.oldest.map(|oldest| now.since(oldest)),
-            paused: lock(&self.shared.gate).refused(),
+            paused,
+            unanswered: unanswered.into_iter().map(|(site, since)| (site, moment(since))).collect(),
         })
     }
 }

@@ -62,6 +62,21 @@ impl World {
 }
 
 #[test]
+fn an_outage_is_told_for_the_site_until_it_is_over() {
+    let mut world = World::new();
+    world.make(&sale("other"), LOOKED);
+    assert!(world.gate.unanswered().is_empty());
+    world.down("shop");
+    let since = world.now;
+    assert_eq!(world.gate.unanswered(), [(SiteName::new("shop").expect("a name"), since)]);
+    for _ in 0..limits::UP_AFTER {
+        world.until_rested();
+        world.make(&sale("shop"), LOOKED);
+    }
+    assert!(world.gate.unanswered().is_empty());
+}
+
+#[test]
 fn after_a_few_failures_everything_rests_until_one_call_has_tried() {
     let mut world = World::new();
     for _ in 1..limits::DOWN_AFTER {
