@@ -134,7 +134,7 @@ async fn open_filled(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         && !file.exists()
     {
         bail!(
-            "the store {} is not there; `usher serve` makes it. A relative path begins at the folder that a command runs in",
+            "the store {} is not there; `usher serve` makes it, beside the configuration file when its path is relative",
             config.store_url
         );
     }
