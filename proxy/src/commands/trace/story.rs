@@ -39,16 +39,18 @@ fn of_record(story: &Story, now: UnixMs) -> Vec<String> {
     let mut lines = vec![format!("{}: {} on site {}", record.id, what(record), record.site)];
     lines.push(said(&format!("It {}.", standing(record, now))));
     lines.extend(advice(record).map(|advice| said(&advice)));
-    section(&mut lines, "Who reported it", reported(record, now));
-    section(&mut lines, "Who is credited, and why", why::lines(record.trace.as_deref()));
-    section(&mut lines, "The order", story.orders.iter().map(|order| bound(order, now)).collect());
-    section(
-        &mut lines,
-        "The click",
-        story.click.as_ref().map(|click| clicked(click, now)).unwrap_or_default(),
-    );
-    section(&mut lines, "What was sent", sent(record));
-    section(&mut lines, "What went back", went_back(story, now));
+    let orders: Vec<String> = story.orders.iter().map(|order| bound(order, now)).collect();
+    let click = story.click.as_ref().map(|click| clicked(click, now)).unwrap_or_default();
+    for (title, told) in [
+        ("Who reported it", reported(record, now)),
+        ("Who is credited, and why", why::lines(record.trace.as_deref())),
+        ("The order", orders),
+        ("The click", click),
+        ("What was sent", sent(record)),
+        ("What went back", went_back(story, now)),
+    ] {
+        section(&mut lines, title, &told);
+    }
     lines
 }
 
@@ -57,12 +59,12 @@ fn of_click(click: &SeenClick, now: UnixMs) -> Vec<String> {
     lines.extend(clicked(click, now).iter().map(|line| said(line)));
     lines.push(said("No sale or lead is credited to it."));
     if let Some(delivery) = &click.delivery {
-        section(&mut lines, "What was sent", sent(delivery));
+        section(&mut lines, "What was sent", &sent(delivery));
     }
     lines
 }
 
-fn section(lines: &mut Vec<String>, title: &str, told: Vec<String>) {
+fn section(lines: &mut Vec<String>, title: &str, told: &[String]) {
     if !told.is_empty() {
         lines.push(String::new());
         lines.push(format!("  {title}"));
