@@ -35,7 +35,19 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let url =
         arguments.next().unwrap_or_else(|| format!("sqlite:{}", folder.path().join("usher.db").display()));
     let site = SiteName::new("shop")?;
+    let began = Instant::now();
     let store = usher_store::open(&url, std::slice::from_ref(&site), Role::Service).await?;
+    let opened = began.elapsed();
+    store.accept(entry(&site, &Hashes(RandomState::new()))).await?;
+    let first = began.elapsed();
+    let counted = Instant::now();
+    let waiting = store.backlog().await?.waiting;
+    println!(
+        "opened in {:.0} ms, first acknowledged after {:.0} ms; {waiting} wait, counted in {:.1} ms",
+        opened.as_secs_f64() * 1e3,
+        first.as_secs_f64() * 1e3,
+        counted.elapsed().as_secs_f64() * 1e3,
+    );
     let end = Instant::now() + Duration::from_secs(seconds);
     let tasks: Vec<_> =
         (0..callers).map(|_| tokio::spawn(call(Arc::clone(&store), site.clone(), end))).collect();

@@ -20,7 +20,7 @@ const BUSY: Duration = Duration::from_millis(2_000);
 const STATEMENTS: usize = 128;
 
 /// `synchronous=FULL` in WAL mode syncs the log at every commit; `fullfsync` makes that reach the medium on macOS too.
-/// A checkpoint costs syncs of its own, so they are made seldomer than by default: each 4,000 pages, 16 MB.
+/// A checkpoint costs syncs of its own, so they are made seldomer than by default: each 2,000 pages, 8 MB.
 const SETTINGS: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -28,7 +28,7 @@ PRAGMA fullfsync = ON;
 PRAGMA checkpoint_fullfsync = ON;
 PRAGMA foreign_keys = OFF;
 PRAGMA temp_store = MEMORY;
-PRAGMA wal_autocheckpoint = 4000;
+PRAGMA wal_autocheckpoint = 2000;
 PRAGMA journal_size_limit = 67108864;
 ";
 /// Pages that the writer keeps in memory, in KiB, so that looking up a key seldom reads the disk.

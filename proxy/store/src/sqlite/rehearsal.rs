@@ -70,3 +70,36 @@ impl Access for Rehearsal {
         self.changes.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PendingClick, Store};
+    use usher_model::{AffiliateCode, Click, ClickId, SiteName, UnixMs, Upstream};
+
+    #[tokio::test]
+    async fn a_restart_forgets_leases_and_nothing_else() {
+        let site = SiteName::new("shop").expect("a site");
+        let store = Rehearsal::new().expect("memory");
+        let click = Click {
+            id: ClickId::new("ush_1").expect("an id"),
+            site: site.clone(),
+            affiliate: AffiliateCode::new("alice").expect("an affiliate"),
+            visitor: None,
+            created_at: UnixMs(1),
+            upstream: Upstream::Pending,
+        };
+        let pending = PendingClick { body: "{}".to_owned(), due_at: UnixMs(1) };
+        store.record_clicks(vec![(click.clone(), Some(pending))]).await.expect("written");
+        for _ in 0..2 {
+            assert_eq!(store.claim(UnixMs(2), 1_000, 9).await.expect("a claim").len(), 1);
+            assert!(store.claim(UnixMs(3), 1_000, 9).await.expect("a claim").is_empty());
+            store.restart();
+        }
+        assert_eq!(store.click(&site, &click.id).await.expect("a look"), Some(click));
+
+        let changes = store.code_changes();
+        store.put_codes(&site, Vec::new()).await.expect("nothing to write");
+        assert!(!changes.has_changed().expect("the store lives"));
+    }
+}
