@@ -11,6 +11,8 @@ use std::{
 #[test]
 fn codes_come_and_go() {
     let place = Place::new(GOOD);
+    let none = "Site shop has no codes; `usher codes add CODE --affiliate NAME` writes one.\n";
+    assert_eq!(place.run(&["codes", "list"]).done(), none);
     let add =
         ["codes", "add", "spring10", "--affiliate", "alice", "--percent", "10", "--expires-at", "2999-06-01"];
     assert_eq!(place.run(&add).done(), "SPRING10 is written for alice\n");
@@ -47,10 +49,10 @@ fn codes_come_and_go() {
     assert_eq!(
         lines,
         [
-            "CODE      AFFILIATE  DISCOUNT  USES  STARTS                EXPIRES               STATE",
-            "FÜNF      bob        5 EUR     0/3   -                     -                     valid",
-            "OLD       bob        -         0     2020-01-01T00:00:00Z  2020-02-01T00:00:00Z  expired",
-            "SPRING10  alice      10%       0     -                     2999-06-01T00:00:00Z  valid",
+            "CODE      AFFILIATE  DISCOUNT  USES  STARTS                EXPIRES               STATE    PROVIDER IDS",
+            "FÜNF      bob        5 EUR     0/3   -                     -                     valid    -",
+            "OLD       bob        -         0     2020-01-01T00:00:00Z  2020-02-01T00:00:00Z  expired  -",
+            "SPRING10  alice      10%       0     -                     2999-06-01T00:00:00Z  valid    -",
         ]
     );
     let json_lines = place.run(&["codes", "list", "--json"]).done();
@@ -67,9 +69,9 @@ fn codes_come_and_go() {
 #[test]
 fn what_is_exported_can_be_imported() {
     let place = Place::new(GOOD);
-    let csv = "code,affiliate,discount,starts_at,expires_at,max_uses\n\
-               A B,alice,\"{\"\"amount\"\":7.5,\"\"note\"\":\"\"a, b\\n\"\"}\",2026-01-01T00:00:00Z,2999-01-01T00:00:00Z,9\n\
-               B,bob,,,,\n";
+    let csv = "code,affiliate,discount,starts_at,expires_at,max_uses,provider_ids\n\
+               A B,alice,\"{\"\"amount\"\":7.5,\"\"note\"\":\"\"a, b\\n\"\"}\",2026-01-01T00:00:00Z,2999-01-01T00:00:00Z,9,promo_1 coupon_2\n\
+               B,bob,,,,,\n";
     place.write("codes.csv", csv);
     assert_eq!(place.run(&["codes", "import", "codes.csv"]).done(), "codes written: 2\n");
     assert_eq!(place.run(&["codes", "export"]).done(), csv);
