@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use usher_core::{Certificates, Core, FetchError, Keyring, Tools};
 use usher_edge::{Edge, Metrics, Names, Settings};
 use usher_model::{Clock, Code, PromoCode, Random, Secret, Site, SiteName, UnixMs};
+use usher_providers::Webhook;
 use usher_store::{Role, Store};
 
 /// A user agent that no list of bots knows.
@@ -50,15 +51,25 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Site)) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let mut site = site();
         change(&mut site);
+        Self::build(site, Vec::new(), Keyring::new(NoCertificates), Arc::new(StoppedClock)).await
+    }
+
+    /// A world whose site has these webhooks.
+    pub(crate) async fn build(
+        site: Site,
+        webhooks: Vec<Webhook>,
+        keyring: Keyring,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite:{}", folder.path().join("usher.db").display());
         let names = [site.name.clone()];
         let store = usher_store::open(&url, &names, Role::Service).await.expect("a store");
         let platform = Arc::new(Scripted::default());
         let tools = Tools {
-            clock: Arc::new(StoppedClock),
+            clock: Arc::clone(&clock),
             random: Arc::new(Counter::default()),
             store: Arc::clone(&store),
             platform: Arc::clone(&platform) as _,
@@ -72,16 +83,10 @@ impl World {
         let metrics = Metrics::register(&mut registry);
         let settings = Settings {
             sites: vec![site.clone()],
-            webhooks: HashMap::new(),
+            webhooks: HashMap::from([(site.name.clone(), webhooks)]),
             trusted_proxies: vec!["127.0.0.0/8".parse().expect("a net")],
         };
-        let edge = Arc::new(Edge::new(
-            settings,
-            Arc::clone(&core),
-            Keyring::new(NoCertificates),
-            Arc::new(StoppedClock),
-            metrics,
-        ));
+        let edge = Arc::new(Edge::new(settings, Arc::clone(&core), keyring, clock, metrics));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
@@ -144,7 +149,7 @@ pub(crate) fn signature(secret: &str, timestamp: i64, body: &str) -> String {
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn site() -> Site {
+pub(crate) fn site() -> Site {
     let hosts = vec!["shop.example".to_owned(), "go.shop.example".to_owned()];
     Site {
         names_secret: Some(Secret::new("names")),

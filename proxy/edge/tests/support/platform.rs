@@ -13,6 +13,7 @@ use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
 pub(crate) struct Scripted {
     tracks: Mutex<Vec<TrackCall>>,
     delivered: Mutex<Vec<(Job, String)>>,
+    refunded: Mutex<Vec<(String, String)>>,
     open: watch::Sender<bool>,
     calls: watch::Sender<usize>,
 }
@@ -22,6 +23,7 @@ impl Default for Scripted {
         Self {
             tracks: Mutex::default(),
             delivered: Mutex::default(),
+            refunded: Mutex::default(),
             open: watch::Sender::new(true),
             calls: watch::Sender::new(0),
         }
@@ -51,6 +53,11 @@ impl Scripted {
         self.delivered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Refunds: of which conversion, and the body.
+    pub(crate) fn refunded(&self) -> Vec<(String, String)> {
+        self.refunded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn admit(&self) {
         self.calls.send_modify(|calls| *calls += 1);
         self.open.subscribe().wait_for(|open| *open).await.expect("a platform");
@@ -68,8 +75,18 @@ impl Platform for Scripted {
         Ok(TrackAnswer { cid: ClickId::new(format!("cid-{}", tracks.len())).ok(), rest })
     }
 
-    async fn deliver(&self, job: Job, _: Option<&str>, body: &str, _: Duration) -> Result<Reply, CallError> {
+    async fn deliver(
+        &self,
+        job: Job,
+        conversion: Option<&str>,
+        body: &str,
+        _: Duration,
+    ) -> Result<Reply, CallError> {
         self.admit().await;
+        if let Some(conversion) = conversion {
+            let mut refunded = self.refunded.lock().unwrap_or_else(PoisonError::into_inner);
+            refunded.push((conversion.to_owned(), body.to_owned()));
+        }
         let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
         delivered.push((job, body.to_owned()));
         let id = format!("up-{}", delivered.len());
