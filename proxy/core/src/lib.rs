@@ -75,7 +75,12 @@ impl Core {
         let (delivery, deliverer) = delivery::start(tools.clone(), stop.clone());
         background.spawn(deliverer);
         background.spawn(upkeep(tools.clone(), stop.clone()));
-        let conversions = conversions::Conversions::new(tools.clone(), Arc::clone(&codes), delivery.clone());
+        let conversions = conversions::Conversions::new(
+            tools.clone(),
+            Arc::clone(&codes),
+            delivery.clone(),
+            capture.unwritten(),
+        );
         Self { capture, codes, conversions, delivery, writing, background, stop }
     }
 

@@ -292,7 +292,7 @@ async fn a_click_that_proves_itself_is_credited_before_it_is_written() {
     let visitor = Visitor { signed: signed.clone(), ..world.visitor_with(&cid) };
     let lead = br#"{"email":"kim@example.org"}"#;
     let unproved = world.core.conversions.signup(&world.site, lead, &world.visitor_with(&cid)).await;
-    assert!(matches!(unproved, Err(Refusal::NotFound { .. })), "{unproved:?}");
+    assert!(matches!(unproved, Err(Refusal::Unavailable(_))), "it may be written yet: {unproved:?}");
     assert!(world.core.conversions.signup(&world.site, lead, &visitor).await.expect("accepted").status < 203);
     eventually("the lead arrives", || async { world.platform.leads().len() == 1 }).await;
     assert_eq!(world.platform.created(), ["alice"], "the click went before it");
@@ -339,4 +339,25 @@ async fn a_trace_tells_every_signal_and_why_it_did_not_count() {
         .await
         .expect("accepted");
     assert_eq!(why_not(&world.trace("pay_2").await, By::Code), Some(WhyNot::Expired));
+}
+
+#[tokio::test]
+async fn a_sale_of_a_click_that_waits_for_the_store_is_credited_to_nobody_else_meanwhile() {
+    let faults = Faults::default();
+    faults.no_clicks.store(true, Relaxed);
+    let world = World::with_faults(faults, |_| {}).await;
+    world.put_code("BOBS", r#"{"affiliate":"bob"}"#).await;
+    world.platform.set(Mood::Down);
+    let cid = world.track(ALICE, &world.visitor()).await.cookie.expect("a cookie");
+    world.platform.set(Mood::Well);
+    let body = sale("pay_1", &format!(r#","referral_id":"{cid}","promo_code":"BOBS""#));
+    assert!(
+        matches!(world.convert(&body).await, Err(Refusal::Unavailable(_))),
+        "its click may be written yet"
+    );
+    world.faults.no_clicks.store(false, Relaxed);
+    eventually("the click is written", || async { world.knows(&cid).await }).await;
+    assert!(world.convert(&body).await.expect("accepted").status < 300);
+    let lost = sale("pay_2", r#","referral_id":"ush_01m3250x19nanegfxvf1h52a60""#);
+    assert!(matches!(world.convert(&lost).await, Err(Refusal::NotFound { .. })), "nothing waits any more");
 }

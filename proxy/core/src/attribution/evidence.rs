@@ -1,7 +1,7 @@
 //! What speaks for whom: the hints of a report, looked up.
 
 use super::{By, Seen, WhyNot};
-use crate::{Refusal, SignedClick, Tools, codes::Codes};
+use crate::{Refusal, SignedClick, Tools, capture::Unwritten, codes::Codes};
 use std::time::Duration;
 use tokio::time::Instant;
 use usher_model::{Click, ClickId, Code, OrderBinding, PromoCode, Site, UnixMs, Upstream, Validity, limits};
@@ -88,6 +88,7 @@ impl Signal {
 pub(crate) struct Evidence<'a> {
     pub(crate) tools: &'a Tools,
     pub(crate) codes: &'a Codes,
+    pub(crate) unwritten: &'a Unwritten,
     pub(crate) site: &'a Site,
 }
 
@@ -207,8 +208,13 @@ impl Evidence<'_> {
         let patience = Instant::now() + Duration::from_millis(limits::STORE_PATIENCE_MS);
         loop {
             let click = patiently(look).await?;
-            if click.is_some() || !may_come || Instant::now() > patience {
+            if click.is_some() || !may_come {
                 return Ok(click);
+            }
+            if Instant::now() > patience {
+                // It may be among those that wait for the store: crediting somebody else, or nobody, would be for good.
+                let waits = || StoreError::Unavailable("clicks wait to be written".to_owned());
+                return if self.unwritten.any() { Err(waits().into()) } else { Ok(None) };
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -10,6 +10,7 @@ use crate::{Refusal, Tools, Visitor};
 use memory::{Lookup, Memory, Remembered};
 pub(crate) use memory::{VisitorKeyParts, visitor_key};
 use recorder::Recorder;
+pub(crate) use recorder::Unwritten;
 use request::TrackRequest;
 use serde_json::{Map, Value, json};
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -48,6 +49,11 @@ impl Capture {
     pub(crate) fn start(tools: Tools) -> (Self, JoinHandle<()>) {
         let (recorder, writing) = Recorder::start(&tools);
         (Self { memory: Memory::new(&tools), tools, recorder, late: TaskTracker::new() }, writing)
+    }
+
+    /// How many clicks of this edge are still to be written.
+    pub(crate) fn unwritten(&self) -> Unwritten {
+        self.recorder.unwritten()
     }
 
     /// Waits until calls that went on behind their answers have ended.

@@ -1,7 +1,13 @@
 //! Writes clicks behind the visitor's back: batched, and kept in memory while the store is away.
 
 use crate::Tools;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 use usher_model::{Click, limits};
 use usher_store::{PendingClick, Store, StoreError};
@@ -10,20 +16,44 @@ type Item = (Click, Option<PendingClick>, oneshot::Sender<()>);
 
 /// Takes clicks and returns at once.
 #[derive(Clone)]
-pub(super) struct Recorder(mpsc::Sender<Item>);
+pub(super) struct Recorder {
+    queue: mpsc::Sender<Item>,
+    unwritten: Unwritten,
+}
+
+/// How many clicks of this edge are still to be written.
+#[derive(Clone, Default)]
+pub(crate) struct Unwritten(Arc<AtomicUsize>);
+
+impl Unwritten {
+    /// Whether there are any: then a click that the store does not know may be one of them.
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Relaxed) > 0
+    }
+}
 
 impl Recorder {
     /// Starts the writing task. It ends, with everything written, when the last `Recorder` is gone.
     pub(super) fn start(tools: &Tools) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, items) = mpsc::channel(limits::CLICKS_QUEUED);
-        (Self(queue), tokio::spawn(write(Arc::clone(&tools.store), items)))
+        let unwritten = Unwritten::default();
+        let writing = tokio::spawn(write(Arc::clone(&tools.store), items, unwritten.clone()));
+        (Self { queue, unwritten }, writing)
+    }
+
+    /// How many of its clicks are still to be written.
+    pub(super) fn unwritten(&self) -> Unwritten {
+        self.unwritten.clone()
     }
 
     /// Queues a click. What comes back resolves once the click is written, and fails when it was dropped because too
     /// many wait already.
     pub(super) fn record(&self, click: Click, pending: Option<PendingClick>) -> oneshot::Receiver<()> {
         let (written, done) = oneshot::channel();
-        if self.0.try_send((click, pending, written)).is_err() {
+        // Before it is queued, for then it may be written at once.
+        self.unwritten.0.fetch_add(1, Relaxed);
+        if self.queue.try_send((click, pending, written)).is_err() {
+            self.unwritten.0.fetch_sub(1, Relaxed);
             tracing::error!(
                 queued = limits::CLICKS_QUEUED,
                 "a click was not recorded: too many wait for the store"
@@ -33,12 +63,13 @@ impl Recorder {
     }
 }
 
-async fn write(store: Arc<dyn Store>, mut items: mpsc::Receiver<Item>) {
+async fn write(store: Arc<dyn Store>, mut items: mpsc::Receiver<Item>, unwritten: Unwritten) {
     let mut batch = Vec::new();
     while items.recv_many(&mut batch, limits::CLICKS_BATCHED).await > 0 {
         let (clicks, written): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|(click, pending, written)| ((click, pending), written)).unzip();
         write_down(store.as_ref(), clicks).await;
+        unwritten.0.fetch_sub(written.len(), Relaxed);
         for written in written {
             // Nobody may be waiting for it.
             let _ = written.send(());

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Refusal,
-    attribution::{By, Choice, Evidence, Rule, Rules, Signal, Standing, Trace, WhyNot, choose},
+    attribution::{By, Choice, Rule, Rules, Signal, Standing, Trace, WhyNot, choose},
     capture::late_click,
 };
 use serde_json::Value;
@@ -53,7 +53,7 @@ impl Conversions {
         let now = self.tools.clock.now();
         // A sale that says that it lies ahead would make old clicks young.
         let made_at = sale.made_at.map_or(now, |at| at.min(now));
-        let evidence = Evidence { tools: &self.tools, codes: &self.codes, site };
+        let evidence = self.evidence(site);
         let mut signals = evidence.signals(&sale.hints, made_at).await?;
         loop {
             let choice = choose(&mut signals, Rules::from(site), made_at);

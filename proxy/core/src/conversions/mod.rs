@@ -14,7 +14,9 @@ mod signup;
 mod webhook;
 mod write;
 
-use crate::{Refusal, Tools, Visitor, codes::Codes, delivery::Handle};
+use crate::{
+    Refusal, Tools, Visitor, attribution::Evidence, capture::Unwritten, codes::Codes, delivery::Handle,
+};
 use answers::{Told, told};
 use click::Doors;
 use sale::Sale;
@@ -30,12 +32,17 @@ pub struct Conversions {
     tools: Tools,
     codes: Arc<Codes>,
     delivery: Handle,
+    unwritten: Unwritten,
     doors: Doors,
 }
 
 impl Conversions {
-    pub(crate) fn new(tools: Tools, codes: Arc<Codes>, delivery: Handle) -> Self {
-        Self { tools, codes, delivery, doors: Doors::new() }
+    pub(crate) fn new(tools: Tools, codes: Arc<Codes>, delivery: Handle, unwritten: Unwritten) -> Self {
+        Self { tools, codes, delivery, unwritten, doors: Doors::new() }
+    }
+
+    fn evidence<'a>(&'a self, site: &'a Site) -> Evidence<'a> {
+        Evidence { tools: &self.tools, codes: &self.codes, unwritten: &self.unwritten, site }
     }
 
     /// A server's report of a sale (`POST /v1/conversions`). Its idempotency key is `external_event_id`.

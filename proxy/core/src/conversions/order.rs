@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Refusal, Visitor,
-    attribution::{By, Evidence, Hints, Signal, Standing, patiently},
+    attribution::{By, Hints, Signal, Standing, patiently},
 };
 use usher_model::{Bound, ClickId, Site, limits};
 
@@ -45,7 +45,7 @@ impl Conversions {
         let now = self.tools.clock.now();
         let hints =
             Hints { clicks: vec![(By::Named, "click_id", click.clone())], signed, ..Hints::default() };
-        let evidence = Evidence { tools: &self.tools, codes: &self.codes, site };
+        let evidence = self.evidence(site);
         let seen = evidence.signals(&hints, now).await?;
         if let Some(Signal { standing: Standing::None, words, .. }) = seen.into_iter().next() {
             let message = words.unwrap_or_else(|| format!("{click} credits nobody"));
