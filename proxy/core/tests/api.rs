@@ -296,6 +296,20 @@ async fn a_click_that_the_platform_does_not_take_at_once_is_told_later_without_a
 }
 
 #[tokio::test]
+async fn while_the_platform_rests_a_click_is_taken_at_once_and_told_when_it_may_be() {
+    let world = World::new(|_| {}).await;
+    world.platform.set(Mood::TooMany(5_000));
+    world.convert(&sale("pay_1", r#","referral_id":"cmd1""#)).await.expect("accepted");
+    let (begun, asked) = (tokio::time::Instant::now(), world.platform.asked());
+    assert_eq!(world.click(CLICK, None).await.expect("accepted").status, 202);
+    assert!(begun.elapsed().as_millis() < u128::from(limits::UPSTREAM_WAIT_MS));
+    assert_eq!(world.platform.asked(), asked);
+    world.platform.set(Mood::Well);
+    world.pass_ms(20_000).await;
+    eventually("it is told", || async { world.platform.created() == ["alice"] }).await;
+}
+
+#[tokio::test]
 async fn binding_an_order_takes_a_click_that_there_is() {
     let world = World::new(|_| {}).await;
     let click = |id: &str| ClickId::new(id).expect("an id");

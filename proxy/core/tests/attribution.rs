@@ -236,6 +236,20 @@ async fn a_click_counts_as_long_as_its_cookie_lives_by_the_time_of_the_sale() {
 }
 
 #[tokio::test]
+async fn who_comes_again_after_a_day_has_a_new_click_and_a_first_click_lasts_as_long_as_its_cookie() {
+    use Attribution::{FirstClick as First, LastClick as Last};
+    for (attribution, days, is_same) in
+        [(Last, 0, true), (Last, 2, false), (First, 2, true), (First, 29, true), (First, 31, false)]
+    {
+        let world = World::new(|site: &mut Site| site.attribution = attribution).await;
+        let alice = clicked(&world, "alice", "192.0.2.7").await;
+        world.clock.pass_ms(days * DAY_MS);
+        let again = world.track(ALICE, &world.visitor_with(&alice)).await.cookie.expect("a cookie");
+        assert_eq!(again == alice, is_same, "{attribution:?} {days}");
+    }
+}
+
+#[tokio::test]
 async fn a_renewal_belongs_to_whoever_brought_the_customer() {
     let world = World::new(|_| {}).await;
     let alice = clicked(&world, "alice", "192.0.2.1").await;
@@ -296,10 +310,26 @@ async fn a_click_that_proves_itself_is_credited_before_it_is_written() {
     assert!(world.core.conversions.signup(&world.site, lead, &visitor).await.expect("accepted").status < 203);
     eventually("the lead arrives", || async { world.platform.leads().len() == 1 }).await;
     assert_eq!(world.platform.created(), ["alice"], "the click went before it");
-    // And the capture knows whose it is.
+}
+
+#[tokio::test]
+async fn a_click_of_another_edge_that_proves_itself_is_known_while_the_store_is_silent() {
+    let world =
+        World::new(|site: &mut Site| site.click_signing_key = Some(Secret::new("a key of the site"))).await;
+    let id = ClickId::new("ush_01arz3ndektsv4rrffq69g5fav").expect("an id");
+    let made = |days: i64| {
+        let created_at = world.clock.now().plus(-days * DAY_MS);
+        let affiliate = AffiliateCode::new("alice").expect("a code");
+        let (site, upstream) = (world.site.name.clone(), Upstream::Pending);
+        let click = Click { id: id.clone(), site, affiliate, visitor: None, created_at, upstream };
+        let text = SignedClick::sign(&world.site, &click).expect("a key");
+        Visitor { signed: SignedClick::verify(&world.site, &text), ..world.visitor_with(&id) }
+    };
     world.faults.clicks_hang.store(true, Relaxed);
-    assert_eq!(world.track(ALICE, &visitor).await.cookie, Some(cid.clone()));
-    assert_ne!(world.track(BOB, &visitor).await.cookie, Some(cid));
+    assert_eq!(world.track(ALICE, &made(0)).await.cookie, Some(id.clone()));
+    for other in [world.track(BOB, &made(0)).await, world.track(ALICE, &made(2)).await] {
+        assert!(other.cookie.is_some_and(|other| other != id), "another affiliate's, or another click");
+    }
 }
 
 #[tokio::test]

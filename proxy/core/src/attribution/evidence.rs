@@ -10,7 +10,7 @@ use usher_store::StoreError;
 /// What a report says of who brought it, before anything was looked up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hints {
-    /// Clicks: of which kind, in which field.
+    /// Clicks: of which kind, in which field; the strongest kind first.
     pub(crate) clicks: Vec<(By, &'static str, ClickId)>,
     /// A click that proves itself. It stands among the clicks too, where it is a signal.
     pub(crate) signed: Option<SignedClick>,
@@ -112,7 +112,6 @@ impl Evidence<'_> {
         for customer in &hints.customers {
             signals.push(self.customer(customer).await?);
         }
-        signals.sort_by_key(|signal| signal.seen.by);
         Ok(signals)
     }
 

@@ -69,6 +69,13 @@ mod tests {
         assert_eq!(conversion.paid.expect("money").to_string(), "10.5 EUR");
         assert_eq!((conversion.key.as_str(), conversion.job), ("e1", Job::Event));
         assert_eq!(conversion.fields["event_name"].get(), "\"Paid\"");
+        let at = |more: &str| {
+            let event = format!(r#"{{"event_name":"Paid","event_type":"conversion",{sale}{more}}}"#);
+            self::read(&event).expect("a sale").made_at.map(|at| at.0)
+        };
+        let created = r#","created_at":"1970-01-01T00:00:01Z""#;
+        assert_eq!((at(""), at(created)), (None, Some(1_000)));
+        assert_eq!(at(&format!(r#"{created},"occurredAt":"1970-01-01T00:00:02Z""#)), Some(2_000));
         let lead = read("lead").expect("an event");
         assert!(lead.paid.is_none());
         assert_eq!(lead.fields["sale_amount"].get(), "\"10.50\"", "not ours to judge");
