@@ -62,7 +62,7 @@ async fn an_outcome_that_the_store_does_not_take_is_written_as_soon_as_it_does()
 async fn while_the_platform_asks_for_time_nothing_is_sent_and_nothing_is_written() {
     let world = World::new(|_| {}).await;
     world.platform.set(Mood::TooMany(600_000));
-    world.tools.store.record_clicks((0..60).map(click).collect()).await.expect("written");
+    world.tools.store.record_clicks((0..30).map(click).collect()).await.expect("written");
     eventually("it is told", || async { world.platform.asked() > 0 }).await;
     // What was under way when the first was told may still come back.
     let patience = Duration::from_millis(limits::OUTBOX_POLL_MS * 3);
@@ -74,7 +74,7 @@ async fn while_the_platform_asks_for_time_nothing_is_sent_and_nothing_is_written
     world.platform.set(Mood::Well);
     world.pass_ms(600_001).await;
     all_delivered(&world).await;
-    assert_eq!(world.platform.created().len(), 60);
+    assert_eq!(world.platform.created().len(), 30);
 }
 
 #[tokio::test]

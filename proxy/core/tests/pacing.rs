@@ -32,6 +32,8 @@ enum Fate {
     Status(u16),
     /// No answer for so long.
     Silent,
+    /// The client itself fails.
+    Panic,
 }
 
 type Script = Box<dyn Fn(u64, &str) -> Fate + std::marker::Send + Sync>;
@@ -130,6 +132,7 @@ impl Platform for Counting {
                 sleep(deadline).await;
                 Err(CallError::TimedOut(limits::UPSTREAM_CALL_MS))
             }
+            Fate::Panic => panic!("as the script says"),
             Fate::Status(429) => {
                 let retry_after_ms = Some(60_000 - i64::try_from(at_ms % 60_000).expect("a while"));
                 Ok(Reply { status: 429, body: error(429), retry_after_ms, ..Reply::default() })
@@ -474,4 +477,15 @@ async fn when_the_process_stops_what_is_in_hand_is_written_down_in_time() {
     let free =
         tools.store.claim(tools.clock.now().plus(limits::RETRY_LONGEST_MS), 1, 100).await.expect("claimed");
     assert_eq!(free.len(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_panics_takes_no_room_with_it() {
+    let world = World::new(|at_ms, _| if at_ms < 1_000 { Fate::Panic } else { Fate::Taken }).await;
+    for n in 0..limits::RATE_FIRST_CALLS {
+        world.sell("a", &format!("pay_{n}")).await;
+    }
+    // They are tried again when their lease has run out.
+    world.drain(limits::LEASE_MS.unsigned_abs() + 10 * SECOND_MS).await;
+    assert_eq!(world.platform.taken().len(), limits::RATE_FIRST_CALLS);
 }

@@ -143,6 +143,8 @@ pub const SITE_CALLS: usize = 48;
 pub const CROWDED_MS: u64 = 30_000;
 /// How long a delivery waits in hand for its turn rather than being written down again.
 pub const TURN_MS: u64 = 2_000;
+/// How long a rest may be that a caller is made to wait for rather than told that its work is queued.
+pub const BURST_MS: u64 = 1_000;
 /// How long calls under way may take when the process stops.
 pub const CALL_DRAIN_MS: u64 = 7_000;
 /// What is kept in the log of attempts of the platform's words.
@@ -240,7 +242,7 @@ const _: () = assert!(
 const _: () =
     assert!(SETTLE_MS + 2 * STORE_WRITE_MS <= LEASE_MS as u64, "an outcome is written in its lease");
 const _: () = assert!(CALL_DRAIN_MS < DRAIN_MS, "what a call came to is written before the process ends");
-const _: () = assert!(HELD_FRESH_MS > TURN_MS && SITE_CALLS < UPSTREAM_CALLS);
+const _: () = assert!(HELD_FRESH_MS > TURN_MS && TURN_MS > BURST_MS && SITE_CALLS < UPSTREAM_CALLS);
 const _: () = assert!(
     RETRY_AT_LEAST as i64 * RETRY_LONGEST_MS < RETRY_FOR_MS,
     "all attempts are made by the time when they are counted"

@@ -45,7 +45,7 @@ pub(super) async fn claim_when_due(shared: Arc<Shared>, slots: Arc<Semaphore>, t
 
 impl Shared {
     /// How much may be claimed. What is in hand and has not begun takes up room as well.
-    fn room(&self, slots: &Semaphore) -> Result<usize, Instant> {
+    pub(super) fn room(&self, slots: &Semaphore) -> Result<usize, Instant> {
         let mut gate = lock(&self.gate);
         let room = gate.room(Instant::now())?;
         let waiting = lock(&self.in_hand).len().saturating_sub(gate.under_way());

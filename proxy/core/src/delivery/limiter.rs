@@ -126,7 +126,11 @@ impl Limiter {
             self.strikes = self.strikes.saturating_add(1);
             if !used_up {
                 forget(&mut self.starts, now, SECOND);
-                self.slowed = Some(Slowed { per_second: (self.starts.len() / 2).max(1), successes: 0 });
+                let most = self.slowed.as_ref().map_or(usize::MAX, |slowed| slowed.per_second);
+                // Fewer than the smallest plan takes were hardly too many at once, unless it is said again.
+                let least = if most == usize::MAX { limits::RATE_FIRST_CALLS / 2 } else { 1 };
+                let per_second = (self.starts.len().min(most) / 2).max(least);
+                self.slowed = Some(Slowed { per_second, successes: 0 });
             }
         }
         let asked = asked.map(|time| now + time.max(Duration::from_millis(limits::RATE_PAUSE_MS)));
@@ -135,9 +139,10 @@ impl Limiter {
     }
 
     fn room_in_window(&mut self, now: Instant, under_way: usize, live: bool) -> Result<usize, Instant> {
+        forget(&mut self.lost, now, Duration::from_millis(limits::UPSTREAM_CALL_MS));
         let (length, limit) = (self.length, self.limit);
         let (Some(window), Some(limit)) = (&mut self.window, limit) else {
-            let first = limits::RATE_FIRST_CALLS.saturating_sub(under_way);
+            let first = limits::RATE_FIRST_CALLS.saturating_sub(under_way + self.lost.len());
             return Ok(if self.has_heard { usize::MAX } else { first });
         };
         if window.ends <= now {

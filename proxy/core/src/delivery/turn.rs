@@ -29,6 +29,9 @@ impl Drop for Begun<'_> {
 impl Shared {
     /// One delivery, from its turn to its settlement.
     pub(super) async fn turn(&self, mut held: Held) {
+        if self.stop.is_cancelled() {
+            return self.release(&held, Instant::now()).await;
+        }
         // Nothing is looked up for what rests.
         let look = lock(&self.gate).look(&held.delivery.site, held.delivery.job, Instant::now());
         let patience = Instant::now() + Duration::from_millis(limits::TURN_MS);

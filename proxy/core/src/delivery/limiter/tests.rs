@@ -17,7 +17,9 @@ fn before_the_platform_has_spoken_a_first_few_go_out() {
     assert_eq!(limiter.room(now, limits::RATE_FIRST_CALLS - 1, true), Ok(1));
     assert_eq!(limiter.start(now, limits::RATE_FIRST_CALLS), Ok(false));
     limiter.ended(now, None);
-    assert_eq!(limiter.start(now, limits::RATE_FIRST_CALLS), Ok(false), "no answer tells nothing");
+    assert_eq!(limiter.room(now, 0, true), Ok(limits::RATE_FIRST_CALLS - 1), "it may have been counted");
+    let later = now + ms(limits::UPSTREAM_CALL_MS);
+    assert_eq!(limiter.room(later, 0, true), Ok(limits::RATE_FIRST_CALLS));
     limiter.ended(now, Some(None));
     assert_eq!(limiter.room(now, 1_000, true), Ok(usize::MAX), "it counts nothing");
 }
@@ -80,6 +82,17 @@ fn a_refusal_makes_it_slower_and_successes_faster_again() {
         limiter.taken();
     }
     assert_eq!(limiter.room(now, 0, true), Ok(21));
+    limiter.too_fast(now, Some(ms(700)));
+    assert_eq!(limiter.room(now + SECOND, 0, true), Ok(1), "none began, and still it was too many");
+}
+
+#[test]
+fn a_refusal_of_a_few_is_about_the_minute_rather_than_the_second() {
+    let (mut limiter, now) = (Limiter::new(), Instant::now());
+    limiter.ended(now, Some(None));
+    assert_eq!(limiter.start(now, 0), Ok(true));
+    limiter.too_fast(now, Some(SECOND));
+    assert_eq!(limiter.room(now + SECOND, 0, true), Ok(limits::RATE_FIRST_CALLS / 2));
 }
 
 #[test]
@@ -189,7 +202,7 @@ proptest! {
         offset_ms in 0..60_000_u64,
         delays in proptest::collection::vec((1..4_000_u64, 1..4_000_u64, proptest::bool::weighted(0.1)), 1..60),
     ) {
-        // The first calls of all go out before anything is known.
+        // The first calls of all go out before anything is known, and again when none of them is answered.
         let limit = limit.max(u64::try_from(limits::RATE_FIRST_CALLS).expect("a few") * 5);
         let (starts, platform) = drain(counting(limit, window_s, offset_ms), &delays, 300_000);
         prop_assert_eq!(platform.refused, 0);
