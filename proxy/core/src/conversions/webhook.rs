@@ -219,16 +219,15 @@ impl Conversions {
         source: &Source,
         names: Vec<String>,
     ) -> Result<PaymentRef, Refusal> {
-        let of = PaymentRef::Named(names.clone());
+        let of = PaymentRef::Named(names);
         let payment = patiently(|| self.tools.store.payment(&site.name, source, &of)).await?;
-        if payment.is_some_and(|payment| payment.state == State::Closed) {
-            for name in &names {
-                if let Some(credited) = self.accepted(site, source, &beside(name)).await? {
-                    return Ok(PaymentRef::Record(credited.id));
-                }
-            }
-        }
-        Ok(of)
+        let Some(closed) = payment.filter(|payment| payment.state == State::Closed) else { return Ok(of) };
+        let id = closed.id.as_str();
+        let records = patiently(|| self.tools.store.find(&site.name, id)).await?;
+        let key = records.into_iter().find(|record| record.id == id).and_then(|record| record.key);
+        let Some(key) = key else { return Ok(of) };
+        let credited = self.accepted(site, source, &beside(&key)).await?;
+        Ok(credited.map_or(of, |credited| PaymentRef::Record(credited.id)))
     }
 
     async fn link(&self, site: &Site, webhook: &Webhook, link: &Link) -> Result<(), Refusal> {
