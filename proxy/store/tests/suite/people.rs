@@ -112,8 +112,7 @@ pub(crate) async fn a_record_says_all_that_is_known(bed: Bed) {
     usher_model::delivery::note(&mut held.log, NOW.plus(2), "503");
     let retry = Settlement::Retry { due_at: NOW.plus(9), error: "503: \"busy\"".to_owned() };
     store.settle(&held, retry, NOW.plus(3)).await.expect("settled");
-    expected.state = State::Due;
-    expected.due_at = NOW.plus(9);
+    (expected.state, expected.due_at) = (State::Due, NOW.plus(9));
     expected.attempts = 1;
     expected.error = Some("503: \"busy\"".to_owned());
     expected.log = vec![Attempt { at: NOW.plus(2), last: NOW.plus(2), times: 1, said: "503".to_owned() }];
@@ -245,6 +244,14 @@ pub(crate) async fn a_dead_refund_that_is_sent_again_waits_its_turn(bed: Bed) {
     assert!(!retry(store, "refund_2", 7).await, "the money is back");
     let found = store.payment(&site(), &source("api"), &of).await.expect("a look").expect("a payment");
     assert_eq!(found.refunded(), euros(200));
+
+    // One that was settled while its payment had not been sent.
+    accepted(store, payment("late", &[])).await;
+    waits(store, refund("r", named(&["late"]))).await;
+    let settled = Delivery { id: "refund_r".to_owned(), ..second };
+    store.settle(&settled, dead("no"), NOW.plus(8)).await.expect("settled");
+    assert!(retry(store, "refund_r", 9).await);
+    assert_eq!(state(store, "refund_r").await, State::Blocked);
 }
 
 pub(crate) async fn what_is_discarded_is_not_sent(bed: Bed) {
@@ -292,7 +299,14 @@ pub(crate) async fn what_hangs_on_a_discarded_one_goes_with_it_or_goes_on(bed: B
     assert!(discard(store, "conv_sale", 2).await);
     let record = bed::record(store, "refund_r").await;
     assert_eq!((record.state, record.error.as_deref()), (State::Closed, Some("not ours")));
-    // A refund's.
+    // A refund's, while its payment has not been sent.
+    accepted(store, payment("unsent", &[])).await;
+    for key in ["5", "6"] {
+        waits(store, part(key, named(&["unsent"]), 100)).await;
+    }
+    assert!(discard(store, "refund_5", 3).await);
+    assert_eq!(state(store, "refund_6").await, State::Blocked);
+    // A refund's that had its turn, and one's that had not.
     paid(store, payment("second", &[]), "com_1").await;
     died(store, part("1", named(&["second"]), 100)).await;
     accepted(store, part("2", named(&["second"]), 100)).await;
