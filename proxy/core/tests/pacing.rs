@@ -53,6 +53,8 @@ struct Counting {
     began: Instant,
     per_minute: u64,
     per_second: u64,
+    /// Whether it tells what is left of its window.
+    tells: bool,
     script: Script,
     seen: Mutex<Vec<Seen>>,
     /// Calls that were let through, by minute and by second.
@@ -118,6 +120,7 @@ impl Platform for Counting {
         if fate != Fate::Down {
             window = self.count(at_ms);
             fate = if window.is_some() { fate } else { Fate::Status(429) };
+            window = window.filter(|_| self.tells);
         }
         let conversion = conversion.map(str::to_owned);
         self.seen().push(Seen { job, conversion, key: key.clone(), body, fate });
@@ -134,7 +137,10 @@ impl Platform for Counting {
             }
             Fate::Panic => panic!("as the script says"),
             Fate::Status(429) => {
-                let retry_after_ms = Some(60_000 - i64::try_from(at_ms % 60_000).expect("a while"));
+                let minute = self.windows.lock().expect("whole").0[&(at_ms / 60_000)];
+                let window_ms = if minute > self.per_minute { 60_000 } else { 1_000 };
+                let left_ms = i64::try_from(window_ms - at_ms % window_ms).expect("a while");
+                let retry_after_ms = Some((left_ms + 999) / 1_000 * 1_000);
                 Ok(Reply { status: 429, body: error(429), retry_after_ms, ..Reply::default() })
             }
             Fate::Status(status) => Ok(Reply { status, body: error(status), window, ..Reply::default() }),
@@ -183,11 +189,19 @@ struct World {
 impl World {
     /// A platform that allows 300 calls a minute and 10 a second, as its smallest plan does.
     async fn new(script: impl Fn(u64, &str) -> Fate + std::marker::Send + Sync + 'static) -> Self {
+        Self::with(true, script).await
+    }
+
+    async fn with(
+        tells: bool,
+        script: impl Fn(u64, &str) -> Fate + std::marker::Send + Sync + 'static,
+    ) -> Self {
         let began = Instant::now();
         let platform = Arc::new(Counting {
             began,
             per_minute: 300,
             per_second: 10,
+            tells,
             script: Box::new(script),
             seen: Mutex::default(),
             windows: Mutex::default(),
@@ -488,4 +502,18 @@ async fn a_call_that_panics_takes_no_room_with_it() {
     // They are tried again when their lease has run out.
     world.drain(limits::LEASE_MS.unsigned_abs() + 10 * SECOND_MS).await;
     assert_eq!(world.platform.taken().len(), limits::RATE_FIRST_CALLS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_tells_nothing_but_refuses_is_not_stormed() {
+    const SALES: usize = 3_000;
+    let world = World::with(false, |_, _| Fate::Taken).await;
+    for n in 0..SALES {
+        world.sell("a", &format!("pay_{n}")).await;
+    }
+    let drained_ms = world.drain(30 * 60 * SECOND_MS).await;
+    let refused = world.platform.refused_as_too_many();
+    println!("drained within {} s, {refused} refused", drained_ms / 1_000);
+    assert_eq!(world.platform.taken().len(), SALES);
+    assert!(refused <= SALES / 10, "{refused} of {SALES}");
 }
