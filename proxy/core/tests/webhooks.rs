@@ -43,7 +43,7 @@ fn webhook(totals: bool) -> Webhook {
                 customer: vec![path("customer")],
                 promo_code: vec![path("promo")],
                 order: vec![path("order")],
-                subscription: Vec::new(),
+                subscription: vec![path("plan")],
             }),
             refund: Some(BackPayment {
                 when: when("refunded"),
@@ -211,6 +211,23 @@ async fn renewals_are_credited_through_their_customer() {
     shop.quiet().await;
     let sales = shop.world.platform.sales();
     assert_eq!(sales.iter().filter(|sale| sale["referral_id"] == "cmd1").count(), 2, "{sales:?}");
+}
+
+#[tokio::test]
+async fn a_subscription_is_credited_for_as_long_as_it_is_paid() {
+    let shop = Shop::open(|site| site.cookie_days = 30).await;
+    let visitor = shop.world.visitor();
+    let tracked =
+        shop.world.track(r#"{"programId":"prog","url":"https://shop.example/?via=alice"}"#, &visitor).await;
+    let click = tracked.cookie.expect("a click");
+    eventually("the click is written", || async { shop.world.knows(&click).await }).await;
+    shop.world.pass_ms(400 * 24 * 60 * 60 * 1000).await;
+    shop.taken(&paid("pay_1", json!({"referral": click}))).await;
+    shop.taken(&paid("pay_2", json!({"referral": click, "plan": "monthly"}))).await;
+    shop.quiet().await;
+    let sold: Vec<_> =
+        shop.world.platform.sales().iter().map(|sale| sale["external_event_id"].clone()).collect();
+    assert_eq!(sold, ["pay_2"], "a single payment so late is nobody's");
 }
 
 #[tokio::test]

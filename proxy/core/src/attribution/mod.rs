@@ -5,7 +5,7 @@
 //! 1. A signal counts when it leads to a click or an affiliate that can be credited at the time of the sale. A click of ours
 //!    that is older than the site's cookie lives does not; neither does an order that two clicks bound, or that was bound
 //!    long before or after its payment. A customer who was seen before counts however long ago: their renewals belong to
-//!    whoever brought them.
+//!    whoever brought them. So do payments of a subscription that name its click.
 //! 2. Of the clicks that the report itself names the strongest counts: the id that the caller wrote, then a signed one, then
 //!    the plain cookie. With `first_click` an older click of the same visitor, order or customer takes its place, while its
 //!    own cookie would live.
@@ -31,6 +31,13 @@ pub(crate) struct Rules {
     attribution: Attribution,
     code_or_click: CodeOrClick,
     window_ms: i64,
+}
+
+impl Rules {
+    /// The same without a window: renewals belong to whoever brought the subscription, however long ago that was.
+    pub(crate) const fn for_subscriptions(self) -> Self {
+        Self { window_ms: i64::MAX, ..self }
+    }
 }
 
 impl From<&Site> for Rules {

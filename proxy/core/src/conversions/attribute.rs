@@ -55,8 +55,12 @@ impl Conversions {
         let made_at = sale.made_at.map_or(now, |at| at.min(now));
         let evidence = self.evidence(site);
         let mut signals = evidence.signals(&sale.hints, made_at).await?;
+        let rules = match sale.is_subscription() {
+            true => Rules::from(site).for_subscriptions(),
+            false => Rules::from(site),
+        };
         loop {
-            let choice = choose(&mut signals, Rules::from(site), made_at);
+            let choice = choose(&mut signals, rules, made_at);
             let entry = self.entry(site, &Chosen { sale, signals: &signals, choice, made_at, now })?;
             match (self.write(entry).await?, choice.code.and_then(|code| signals.get_mut(code))) {
                 (Some(written), _) => return Ok(written),

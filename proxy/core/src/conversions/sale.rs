@@ -85,6 +85,11 @@ impl Sale {
         Self::reported(Source::api(), Job::Conversion, key, fields, Some(paid), made_at)
     }
 
+    /// Whether a subscription was paid.
+    pub(super) fn is_subscription(&self) -> bool {
+        self.fields.get("is_subscription").is_some_and(|flag| flag.get() == "true")
+    }
+
     /// A sale or an event out of fields that have been checked, but for those that say who brought it.
     pub(super) fn reported(
         source: Source,
