@@ -341,6 +341,7 @@ async fn only_configured_names_take_posts() {
         ("POST", "/r/hooks/paddle", 404),
         ("POST", "/r/hooks/", 404),
         ("POST", "/r/hooks/v0/x", 404),
+        ("GET", "/r/hooks/paddle", 404),
         ("GET", "/r/hooks/v0", 405),
         ("OPTIONS", "/r/hooks/v0", 405),
     ] {

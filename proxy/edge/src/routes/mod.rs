@@ -193,6 +193,10 @@ pub(crate) async fn act(
     argument: &str,
     body: Incoming,
 ) -> Result<Outcome, Fault> {
+    // What is not configured is not there, whichever way it is asked for.
+    if route == Route::Hooks && !call.face.webhooks.contains_key(argument) {
+        return Err(Fault::NotFound);
+    }
     let methods = route.methods();
     if !methods.split(", ").any(|method| method == call.head.method.as_str()) {
         return Err(Fault::Method(methods));
