@@ -27,12 +27,13 @@ impl Links {
     /// Connects to all servers that the sites' keys are on.
     pub(super) async fn open(servers: Arc<Servers>, sites: &[SiteName], role: Role) -> Result<Self> {
         let links = Self { servers, sites: sites.to_vec(), links: Mutex::default() };
+        let mut patience = Some(role);
         if sites.is_empty() && !links.servers.is_cluster() {
-            links.connect(links.goal((String::new(), "usher:probe".to_owned())), role).await?;
+            links.connect((String::new(), "usher:probe".to_owned()), &mut patience).await?;
         }
         for site in sites {
-            links.connect(links.goal((keys::outbox(site), keys::probe(site))), role).await?;
-            links.connect(links.goal((keys::codes(site), keys::codes_probe(site))), role).await?;
+            links.connect((keys::outbox(site), keys::probe(site)), &mut patience).await?;
+            links.connect((keys::codes(site), keys::codes_probe(site)), &mut patience).await?;
         }
         Ok(links)
     }
@@ -72,18 +73,24 @@ impl Links {
         Ok(())
     }
 
-    async fn connect(&self, goal: Goal, role: Role) -> Result<()> {
+    /// A service that meets one server which is away does not wait for each of the others in turn: `patience` is over.
+    async fn connect(&self, names: (String, String), patience: &mut Option<Role>) -> Result<()> {
+        let goal = self.goal(names);
         if self.lock().contains_key(&goal.key) {
             return Ok(());
         }
-        let first = match goal.reach().await.map_err(|why| fault::of(&why)) {
-            Ok(live) => Some(live),
-            // The service starts also while Redis is down, and says that it is not ready.
-            Err(StoreError::Unavailable(why)) if role == Role::Service => {
-                tracing::warn!(%why, "Redis does not answer yet; it is waited for");
-                None
-            }
-            Err(why) => return Err(why),
+        let first = match patience {
+            None => None,
+            Some(role) => match goal.reach().await.map_err(|why| fault::of(&why)) {
+                Ok(live) => Some(live),
+                // The service starts also while Redis is down, and says that it is not ready.
+                Err(StoreError::Unavailable(why)) if *role == Role::Service => {
+                    tracing::warn!(%why, "Redis does not answer yet; it is waited for");
+                    *patience = None;
+                    None
+                }
+                Err(why) => return Err(why),
+            },
         };
         self.lock().insert(goal.key.clone(), Arc::new(Link::start(goal, first)));
         Ok(())

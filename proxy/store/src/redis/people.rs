@@ -7,6 +7,8 @@ use usher_model::{Job, Listing, Record, SiteName, State, UnixMs, limits};
 
 /// Records read at once.
 const PAGE: usize = 200;
+/// Ids read at once.
+const PAGE_MOST: usize = 10_000;
 
 /// See [`crate::Store::find`].
 pub(super) async fn find(links: &Links, site: &SiteName, name: &str) -> Result<Vec<Record>> {
@@ -61,7 +63,7 @@ async fn ids_in(
     while found.len() < listing.limit {
         let mut page = redis::cmd("ZRANGEBYSCORE");
         page.arg(keys::state(site, state)).arg(&from).arg("+inf").arg("WITHSCORES");
-        page.arg("LIMIT").arg(passed).arg(PAGE.max(listing.limit));
+        page.arg("LIMIT").arg(passed).arg(listing.limit.clamp(PAGE, PAGE_MOST));
         let run =
             |mut connection: MultiplexedConnection| async move { page.query_async(&mut connection).await };
         let some: Vec<(String, f64)> = link.work(run).await?;

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
-use usher_model::{Acceptance, Entry, limits};
+use usher_model::{Acceptance, Entry, Send, limits};
 use usher_store::{Role, Store, StoreError};
 
 async fn open(cluster: &Cluster) -> Arc<dyn Store> {
@@ -37,6 +37,9 @@ async fn a_slot_that_moves_takes_nothing_by_halves() {
     let store = open(&cluster).await;
     let first = entry("first");
     let Ok(Acceptance::New(held)) = store.accept(first.clone()).await else { panic!("not new") };
+    // The key that calls are sent by: without it they would be sent elsewhere, and no script would begin.
+    let later = Entry { send: Send::From(NOW.plus(1_000)), ..entry("later") };
+    store.accept(later).await.expect("waits");
     let from = cluster.owner("usher:{shop}:outbox").await;
     let to = (from + 1) % 3;
     let slot = cluster.servers[from].command(&["CLUSTER", "KEYSLOT", "usher:{shop}:outbox"]).await;

@@ -28,7 +28,7 @@ end
 
 local function is_past(id)
   local found = call('HMGET', name('delivery', id), 'state', 'created_at', 'settled_at')
-  return (found[1] == 'delivered' or found[1] == 'closed') and tonumber(found[2]) < tonumber(before)
+  return (found[1] == 'delivered' or found[1] == 'closed') and tonumber(found[2] or '0') < tonumber(before)
     and tonumber(found[3] or '0') < tonumber(before)
 end
 

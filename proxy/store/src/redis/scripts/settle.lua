@@ -32,7 +32,7 @@ if not state then
   call('HSET', delivery, 'job', job, 'body', body, 'attempts', 0, 'created_at', created_at, 'due_at', now)
   came_in = created_at
 end
-become(id, verdict, state, came_in, 'settled_at', now, 'log', log)
+become(id, verdict, state, came_in or now, 'settled_at', now, 'log', log)
 for field, value in pairs({ status = status, answer = status ~= '' and answer or '', upstream_id = upstream_id,
   error = error, refunded = refunded }) do
   if value ~= '' then call('HSET', delivery, field, value) else call('HDEL', delivery, field) end
