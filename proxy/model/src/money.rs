@@ -14,6 +14,9 @@ pub enum MoneyError {
     /// Zero or less.
     #[error("must be greater than 0")]
     NotPositive,
+    /// Less or more than anything is sold for.
+    #[error("must be at least 0.000000001 and below 1000000000000000000")]
+    OutOfRange,
     /// Not three letters.
     #[error("must be three letters (ISO 4217), such as USD")]
     NotCurrency,
@@ -58,15 +61,24 @@ pub struct Money {
 
 /// More digits than any price has, and far from where [`Decimal`] starts to round.
 const DIGITS_MAX: usize = 20;
+/// The text of one, with room for zeros that say nothing.
+const TEXT_MAX_BYTES: usize = 64;
+/// A billionth.
+const LEAST: Decimal = Decimal::from_parts(1, 0, 0, false, 9);
+/// 10^18.
+const TOO_MUCH: Decimal = Decimal::from_parts(0xA764_0000, 0x0DE0_B6B3, 0, false, 0);
 
 impl Money {
     /// That many major units.
     ///
     /// # Errors
-    /// [`MoneyError::NotPositive`] when that is zero or less.
+    /// [`MoneyError::NotPositive`] when that is zero or less, [`MoneyError::OutOfRange`] when it is no price.
     pub fn new(amount: Decimal, currency: Currency) -> Result<Self, MoneyError> {
         if amount <= Decimal::ZERO {
             return Err(MoneyError::NotPositive);
+        }
+        if amount < LEAST || amount >= TOO_MUCH {
+            return Err(MoneyError::OutOfRange);
         }
         Ok(Self { amount: amount.normalize(), currency })
     }
@@ -74,7 +86,7 @@ impl Money {
     /// Reads an amount as it stands in JSON: a number (`99`, `99.90`, `1e3`), or the same as a string.
     ///
     /// # Errors
-    /// [`MoneyError`] when it is no decimal number, is not above zero, or has more than 20 digits.
+    /// [`MoneyError`] when it is no decimal number, is not above zero or no price, or has more than 20 digits.
     pub fn from_json(raw: &RawValue, currency: Currency) -> Result<Self, MoneyError> {
         let text = raw.get();
         let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
@@ -86,9 +98,12 @@ impl Money {
     /// # Errors
     /// As [`Money::from_json`].
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
-        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+        let is_digit = |byte: &u8| byte.is_ascii_digit();
+        let digits = mantissa.bytes().filter(is_digit).skip_while(|digit| *digit == b'0').count();
         let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
-        if digits == 0 || digits > DIGITS_MAX || !plain || text.starts_with('+') {
+        let is_number = plain && mantissa.bytes().any(|byte| is_digit(&byte)) && !text.starts_with('+');
+        if !is_number || digits > DIGITS_MAX || text.len() > TEXT_MAX_BYTES {
             return Err(MoneyError::NotDecimal);
         }
         let amount = match text.contains(['e', 'E']) {
@@ -153,6 +168,10 @@ mod tests {
             ("0.30000000000000004", "0.30000000000000004"),
             ("1e3", "1000"),
             ("1.5E-3", "0.0015"),
+            ("0.00012345678901234567", "0.00012345678901234567"),
+            ("1.2345678901234567e-09", "0.0000000012345678901234567"),
+            ("0.000000001", "0.000000001"),
+            ("9.999999999999999e+17", "999999999999999900"),
             ("12345678901234567.891", "12345678901234567.891"),
         ] {
             assert_eq!(Money::parse(text, usd()).expect(text).json_number().get(), wire);
@@ -171,6 +190,12 @@ mod tests {
             ("NaN", MoneyError::NotDecimal),
             ("1e400", MoneyError::NotDecimal),
             ("1e-400", MoneyError::NotDecimal),
+            ("5e-324", MoneyError::NotDecimal),
+            ("9.999999999999999e-10", MoneyError::OutOfRange),
+            ("1e18", MoneyError::OutOfRange),
+            ("1000000000000000000", MoneyError::OutOfRange),
+            ("e5", MoneyError::NotDecimal),
+            (".", MoneyError::NotDecimal),
             ("123456789012345678901", MoneyError::NotDecimal),
             ("١٢", MoneyError::NotDecimal),
         ] {

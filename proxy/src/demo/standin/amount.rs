@@ -10,18 +10,18 @@ impl Amount {
     /// Nothing.
     pub(super) const ZERO: Self = Self(0);
 
-    /// Reads the text of a JSON number. `None` unless it is above zero, without an exponent, and has at most 15 digits before
-    /// the point and 9 after it. The platform may take more; no client of money should write it.
+    /// Reads the text of a JSON number. `None` unless it is above zero, without an exponent, and has at most 18 digits before
+    /// the point. Less than a billionth is cut off: the parts of an amount never come to more than the whole by that.
     pub(super) fn parse(number: &str) -> Option<Self> {
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
         let digits = |part: &str, most: usize| {
             (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
         };
-        if !digits(whole, 15) || !digits(fraction, 9) {
+        if !digits(whole, 18) || !digits(fraction, 28) {
             return None;
         }
         let whole: i128 = whole.parse().ok()?;
-        let fraction: i128 = format!("{fraction:0<9}").parse().ok()?;
+        let fraction: i128 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
         Some(Self(whole * BILLION + fraction)).filter(|amount| amount.0 > 0)
     }
 
@@ -41,7 +41,7 @@ impl Amount {
 
     /// The sum.
     pub(super) fn plus(self, other: Self) -> Self {
-        // 15 digits before the point leave room for 10^14 such sums.
+        // 18 digits before the point leave room for 10^11 such sums.
         Self(self.0.saturating_add(other.0))
     }
 
@@ -63,10 +63,11 @@ mod tests {
             ("0.1", "0.1"),
             ("1.005", "1.005"),
             ("0.000000001", "0.000000001"),
+            ("0.30000000000000004", "0.3"),
         ] {
             assert_eq!(Amount::parse(text).map(Amount::text).as_deref(), Some(shortest), "{text}");
         }
-        for text in ["0", "0.00", "-1", "1e3", "1.", ".5", "", "\"5\"", "1.0000000001", "1000000000000000"] {
+        for text in ["0", "0.00", "-1", "1e3", "1.", ".5", "", "\"5\"", "0.0000000001", "1000000000000000000"] {
             assert_eq!(Amount::parse(text), None, "{text}");
         }
     }
