@@ -95,7 +95,8 @@ impl ClickRequest {
         let program = text(&fields, "programId", TEXT_LONGEST)?
             .ok_or_else(|| Refusal::invalid("programId", "programId is required"))?;
         if program != site.program {
-            return Err(Refusal::invalid("programId", "programId is not the program of this site"));
+            let message = "programId is not the program of this site".to_owned();
+            return Err(Refusal::NotFound { field: Some("programId"), message });
         }
         let affiliate = text(&fields, "trackingId", TEXT_LONGEST)?
             .ok_or_else(|| Refusal::invalid("trackingId", "trackingId is required: the affiliate's code"))?;
@@ -326,7 +327,9 @@ mod tests {
             (long("utm_term", 255), "utmTerm"),
         ] {
             match ClickRequest::read(&site(), body.as_bytes()) {
-                Err(Refusal::Invalid { field, .. }) => assert_eq!(field, Some(expected), "{body}"),
+                Err(Refusal::Invalid { field, .. } | Refusal::NotFound { field, .. }) => {
+                    assert_eq!(field, Some(expected), "{body}");
+                }
                 other => panic!("{body}: {other:?}"),
             }
         }

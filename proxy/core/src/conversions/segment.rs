@@ -9,6 +9,7 @@ use super::{
     sale::{INTERVALS, SALE_FIELDS, Sale, take_money},
 };
 use crate::Refusal;
+use serde_json::{Value, value::RawValue};
 use usher_model::{ClickId, Job, PromoCode, Source};
 
 /// Where the platform looks for the amount, the first one first.
@@ -76,17 +77,19 @@ impl Sale {
         }
         // Libraries send a message again with another `sentAt` and context; what happened is the rest.
         sale.fingerprint = fingerprint(&properties, &[Some(&event), Some(&content_of(&sale))]);
-        let text = String::from_utf8_lossy(body).into_owned();
-        sale.as_it_came = Some((Job::Segment, text));
+        if is_in_the_platforms_form(body, sale.paid.is_some())? {
+            sale.as_it_came = Some((Job::Segment, String::from_utf8_lossy(body).into_owned()));
+        }
         Ok(sale)
     }
 }
 
-/// An object inside another.
+/// An object inside another; `null` is as good as absent.
 fn inner(fields: &Fields, name: &'static str) -> Result<Fields, Refusal> {
     let Some(value) = fields.get(name) else { return Ok(Fields::new()) };
-    let read: Result<Fields, _> = serde_json::from_str(value.get());
-    read.map_err(|_| Refusal::invalid(name, format!("{name} must be an object")))
+    let read: Result<Option<Fields>, _> = serde_json::from_str(value.get());
+    read.map(Option::unwrap_or_default)
+        .map_err(|_| Refusal::invalid(name, format!("{name} must be an object")))
 }
 
 /// Fields that say who it was: the click, the code and the order as the properties name them, `userId` as the customer, and
@@ -123,10 +126,9 @@ fn identified(sent: &Fields, properties: &Fields) -> Result<Fields, Refusal> {
 
 /// Properties that have a meaning upstream, where they have the platform's form; all of them as its metadata.
 fn carry_over(properties: &Fields, fields: &mut Fields) {
-    let is_interval =
-        |value: &serde_json::Value| value.as_str().is_some_and(|interval| INTERVALS.contains(&interval));
+    let is_interval = |value: &Value| value.as_str().is_some_and(|interval| INTERVALS.contains(&interval));
     let is_fit = |name| match name {
-        "is_subscription" => shape(properties, name, "", serde_json::Value::is_boolean).is_ok(),
+        "is_subscription" => shape(properties, name, "", Value::is_boolean).is_ok(),
         "interval" => shape(properties, name, "", is_interval).is_ok(),
         _ => shape(properties, name, "", is_texts).is_ok(),
     };
@@ -140,6 +142,26 @@ fn carry_over(properties: &Fields, fields: &mut Fields) {
     {
         fields.insert("metadata".to_owned(), all);
     }
+}
+
+/// Whether the platform reads it as we do. We take ids that are numbers, amounts that are texts, and names in both casings;
+/// it may not, and what it refuses is lost.
+fn is_in_the_platforms_form(body: &[u8], is_sale: bool) -> Result<bool, Refusal> {
+    let sent = object(body)?;
+    let (properties, traits) = (inner(&sent, "properties")?, inner(&inner(&sent, "context")?, "traits")?);
+    let texts = |fields: &Fields, names: &[&'static str]| {
+        names.iter().all(|name| shape(fields, name, "", Value::is_string).is_ok())
+    };
+    let amount =
+        AMOUNTS.into_iter().find_map(|name| properties.get(name).filter(|value| value.get() != "null"));
+    let is_plain = |amount: &RawValue| amount.get().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let currency = ["currency", "sale_amount_currency"].iter().any(|name| properties.contains_key(*name));
+    Ok(texts(&sent, &["event", "messageId", "userId"])
+        && sent.contains_key("messageId")
+        && !sent.contains_key("user_id")
+        && texts(&properties, &[USER.0, USER.1])
+        && texts(&traits, &[USER.0, USER.1])
+        && (!is_sale || currency && amount.is_some_and(|amount| is_plain(amount))))
 }
 
 /// Amount and currency under the names of `/conversions`.
@@ -191,6 +213,29 @@ mod tests {
         assert_eq!(sale.hints.promo_code.expect("a code").as_str(), "SPRING");
         assert_eq!(sale.names, ["o1"]);
         assert_eq!(sale.as_it_came, Some((Job::Segment, TRACK.to_owned())), "byte for byte");
+    }
+
+    #[test]
+    fn what_the_platform_may_not_read_goes_on_in_its_own_words() {
+        for (from, to) in [
+            ("\"node-next-1\"", "7"),
+            ("\"u1\"", "7"),
+            ("39.5", "\"39.5\""),
+            ("39.5", "3.95e1"),
+            ("messageId", "message_id"),
+            ("userId", "user_id"),
+            ("\"currency\"", "\"saleAmountCurrency\""),
+            ("\"coupon\":\"spring\"", "\"externalUserId\":7"),
+            ("\"context\":{", "\"context\":{\"traits\":{\"external_user_id\":7},"),
+        ] {
+            let sale = read(&TRACK.replace(from, to)).expect(to);
+            assert_eq!(sale.as_it_came, None, "{to}");
+            assert_eq!(sale.paid.expect("money").to_string(), "39.5 USD", "{to}");
+        }
+        let nulls = TRACK.replace("\"context\":{", "\"anonymousId\":null,\"context\":{\"traits\":null,");
+        assert!(read(&nulls).expect("a sale").as_it_came.is_some(), "a null is as good as absent");
+        let demo = TRACK.replace("Order Completed", "demo_booked").replace("39.5", "\"39.5\"");
+        assert!(read(&demo).expect("an event").as_it_came.is_some(), "its revenue is nobody's business");
     }
 
     #[test]
