@@ -74,12 +74,14 @@ async fn bodies_are_json_and_bounded() {
         }
         let reply = with_key(&world, path).header("Content-Length", "262145").send().await;
         assert_eq!((reply.status, reply.header("connection")), (413, Some("close")), "{path}");
-        for body in ["", "{", "null", "\"x\"", "7", "{}{}", "\u{0}", "{\"a\":\"\\ud800\"}"] {
+        for body in ["{", "null", "\"x\"", "7", "{}{}", "\u{0}"] {
             let reply = with_key(&world, path).body(body).send().await;
-            // A refund may say nothing at all; there is no such conversion then.
-            assert!(matches!(reply.status, 400 | 404), "{path} {body:?}: {}", reply.text());
+            assert_eq!(reply.status, 400, "{path} {body:?}: {}", reply.text());
             assert_eq!(reply.json()["success"], false, "{path} {body:?}");
         }
+        // A refund alone may say nothing at all.
+        let reply = with_key(&world, path).body("").send().await;
+        assert_eq!(reply.status, if path == REFUND { 201 } else { 400 }, "{path}: {}", reply.text());
     }
 }
 

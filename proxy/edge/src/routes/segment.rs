@@ -78,8 +78,8 @@ fn is_track(call: &RawValue) -> bool {
         .map_or(true, |kind| kind.r#type.is_none_or(|kind| kind == "track"))
 }
 
-/// One answer for all. A library sends a batch again when the answer is 429 or 5xx, and gives it up when it is 400; calls that
-/// were taken already are then the same ones again.
+/// One answer for all. A library sends a batch again when the answer is 429 or 5xx, and gives it up when it is another 4xx;
+/// calls that were taken already are then the same ones again.
 fn told(all: usize, said: Vec<(usize, Said)>) -> Result<Outcome, Fault> {
     let tracks = said.len();
     let mut queued = false;
@@ -88,18 +88,76 @@ fn told(all: usize, said: Vec<(usize, Said)>) -> Result<Outcome, Fault> {
         match said {
             Ok(Answer { status: 202, .. }) => queued = true,
             Ok(Answer { status: 200..400, .. }) => {}
-            Ok(Answer { status, .. }) => refused.push((place, format!("the platform answered {status}"))),
+            Ok(Answer { status, .. }) => refused.push((place, by_the_platform(status))),
             Err(again @ (Refusal::Unavailable(_) | Refusal::TooMany { .. })) => return Err(again.into()),
-            Err(refusal) => refused.push((place, refusal.to_string())),
+            Err(refusal) => refused.push((place, refusal)),
         }
     }
-    refused.sort_by_key(|(place, _)| *place);
     let taken = tracks - refused.len();
-    if let Some((place, why)) = refused.first() {
+    if let Some((place, why)) = refused.into_iter().min_by_key(|(place, _)| *place) {
         let message = format!("{taken} of {tracks} track calls were taken; batch[{place}]: {why}");
-        return Err(Refusal::invalid("batch", message).into());
+        return Err(match why {
+            Refusal::NotFound { .. } => Refusal::NotFound { field: Some("batch"), message },
+            Refusal::Conflict { .. } => Refusal::Conflict { message },
+            _ => Refusal::invalid("batch", message),
+        }
+        .into());
     }
     let status = if queued { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok(answer::json(status, &json!({"success": true, "data": {"taken": taken, "ignored": all - tracks}}))
-        .into())
+    let data = json!({"success": true, "data": {"taken": taken, "ignored": all - tracks}});
+    Ok(answer::json(status, &data).into())
+}
+
+fn by_the_platform(status: u16) -> Refusal {
+    let message = format!("the platform answered {status}");
+    match status {
+        404 => Refusal::NotFound { field: None, message },
+        _ => Refusal::Invalid { field: None, message },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use usher_store::StoreError;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).expect("JSON")
+    }
+
+    #[test]
+    fn only_calls_of_other_kinds_are_left_out() {
+        for call in [r#"{"type":"track"}"#, "{}", r#"{"type":null}"#, r#"{"type":7}"#, "7", "null"] {
+            assert!(is_track(&raw(call)), "{call}");
+        }
+        for call in [r#"{"type":"identify"}"#, r#"{"type":"Track"}"#, r#"{"type":""}"#] {
+            assert!(!is_track(&raw(call)), "{call}");
+        }
+    }
+
+    #[test]
+    fn the_first_refusal_of_a_batch_is_told_and_what_may_be_tried_again_before_it() {
+        let said = |status| Ok(Answer { status, body: "{}".to_owned() });
+        let wrong = || Err(Refusal::invalid("event", "event is required"));
+        let conflict = || Err(Refusal::Conflict { message: "taken".to_owned() });
+        let full = || Err(Refusal::Unavailable(StoreError::Full(String::new())));
+        let status = |said: Vec<(usize, Said)>| match told(9, said) {
+            Ok(outcome) => outcome.answer.status().as_u16(),
+            Err(fault) => crate::rescue::rescue(&fault).status().as_u16(),
+        };
+        assert_eq!(status(vec![]), 200);
+        assert_eq!(status(vec![(0, said(201)), (1, said(200))]), 200);
+        assert_eq!(status(vec![(0, said(201)), (1, said(202))]), 202);
+        assert_eq!(status(vec![(0, said(201)), (2, wrong()), (1, conflict())]), 409);
+        assert_eq!(status(vec![(1, wrong()), (2, said(404))]), 400);
+        assert_eq!(status(vec![(1, said(404)), (2, wrong())]), 404);
+        assert_eq!(status(vec![(1, said(422))]), 400);
+        assert_eq!(status(vec![(0, said(201)), (1, wrong()), (2, full())]), 503);
+        let Err(Fault::Refused(Refusal::Invalid { field: Some("batch"), message })) =
+            told(4, vec![(0, said(201)), (3, wrong())])
+        else {
+            panic!("it is refused");
+        };
+        assert_eq!(message, "1 of 2 track calls were taken; batch[3]: event is required");
+    }
 }
