@@ -1,15 +1,20 @@
-"""What a JSON schema cannot say of amounts: how small a number is still money."""
+"""What a JSON schema cannot say: that an id is a whole number only when it is written without a point."""
 
 import schemathesis
 
+AMOUNTS = {"amount", "revenue", "sale_amount", "total", "value"}
 
-def too_small(value):
-    """Whether a number has more digits than an amount of money may have; the schema can only say that it is above zero."""
+
+def has_pointed_id(value, name=None):
+    """Whether a number somewhere is whole and written with a point: to a schema 7.0 is the integer 7, but who writes an id so
+    may have rounded it."""
     if isinstance(value, dict):
-        return any(too_small(inner) for inner in value.values())
-    return isinstance(value, float) and 0 < value < 1e-6
+        return any(has_pointed_id(inner, name) for name, inner in value.items())
+    if isinstance(value, list):
+        return any(has_pointed_id(inner) for inner in value)
+    return isinstance(value, float) and value.is_integer() and name not in AMOUNTS
 
 
 @schemathesis.hook
 def filter_body(context, body):
-    return not too_small(body)
+    return not has_pointed_id(body)

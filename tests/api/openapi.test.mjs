@@ -1,6 +1,9 @@
 // docs/openapi.json against a running edge: schemathesis makes requests from it, right and wrong ones, and checks each answer.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { KEY, setUp } from "./set-up.mjs";
@@ -12,9 +15,12 @@ const program =
 
 test("the document says what the edge does", { timeout: 300_000 }, async (t) => {
   const { api } = await setUp(t);
-  const parameters = ["--config-file", "schemathesis.toml", "run", document, "--url", api];
+  // What it keeps for its next run goes with this one.
+  const cwd = mkdtempSync(join(tmpdir(), "usher-api-"));
+  t.after(() => rmSync(cwd, { recursive: true, force: true }));
+  const parameters = ["--no-color", "--config-file", join(here, "schemathesis.toml"), "run", document, "--url", api];
   const child = spawn(program, [...parameters, "--header", `Authorization: Bearer ${KEY}`], {
-    cwd: here,
+    cwd,
     env: { ...process.env, SCHEMATHESIS_HOOKS: "hooks", PYTHONPATH: here, PYTHONDONTWRITEBYTECODE: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
