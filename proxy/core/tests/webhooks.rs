@@ -101,10 +101,11 @@ impl Shop {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "json! makes values")]
 fn paid(id: &str, more: Value) -> Value {
     merged(
         json!({"type": "paid", "id": id, "charge": format!("ch_{id}"), "amount": "100.00", "currency": "EUR"}),
-        more,
+        &more,
     )
 }
 
@@ -112,7 +113,7 @@ fn refunded(id: &str, payment: &str, amount: &str) -> Value {
     json!({"type": "refunded", "id": id, "payment": payment, "amount": amount, "currency": "EUR"})
 }
 
-fn merged(mut event: Value, more: Value) -> Value {
+fn merged(mut event: Value, more: &Value) -> Value {
     for (name, value) in more.as_object().into_iter().flatten() {
         event[name] = value.clone();
     }

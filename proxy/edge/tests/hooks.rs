@@ -215,7 +215,7 @@ async fn check(provider: &str) {
             "refund" => orphan(&bed, vector, &name, &case).await,
             // A payment that nobody brought is written down, closed.
             "ignored" => {
-                assert!(bed.states(&name).await.iter().all(|state| *state == State::Closed), "{case}")
+                assert!(bed.states(&name).await.iter().all(|state| *state == State::Closed), "{case}");
             }
             _ => assert_eq!(bed.states(&name).await, [], "{case}"),
         }

@@ -62,7 +62,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(trace::run(&config, &options, &SystemClock, &mut out))?
         }
         Command::Webhook(Webhook::Explain { files }) => {
-            webhook::explain(&files, given, &SystemClock, &mut out)?
+            webhook::explain(&files, given.as_deref(), &SystemClock, &mut out)?
         }
         Command::Webhook(Webhook::Send { file, to }) => {
             runtime()?.block_on(webhook::send(&file, &to, &mut out))?

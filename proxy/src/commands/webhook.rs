@@ -28,14 +28,14 @@ const SENDING: Duration = Duration::from_secs(30);
 /// judged all the same. What a record does not bring comes from the configuration and the clock.
 pub(super) fn explain(
     files: &[PathBuf],
-    config: Option<PathBuf>,
+    config: Option<&Path>,
     clock: &dyn Clock,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let read = OnceCell::new();
     let config = || -> anyhow::Result<&Config> {
         if read.get().is_none() {
-            let _ = read.set(load_for_store(&locate(config.clone())?)?);
+            let _ = read.set(load_for_store(&locate(config.map(Path::to_owned))?)?);
         }
         read.get().ok_or_else(|| anyhow!("the configuration cannot be read"))
     };

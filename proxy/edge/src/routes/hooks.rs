@@ -47,13 +47,13 @@ fn note(site: &usher_model::SiteName, webhook: &str, heard: &Result<Heard, usher
     match heard {
         Ok(Heard::Taken) => tracing::info!(%site, webhook, "webhook taken"),
         Ok(Heard::Ignored(reason)) => {
-            tracing::info!(%site, webhook, reason = reason.word(), "webhook ignored")
+            tracing::info!(%site, webhook, reason = reason.word(), "webhook ignored");
         }
         Ok(Heard::Rejected(why)) => {
-            tracing::warn!(%site, webhook, reason = why.word(), %why, "webhook rejected")
+            tracing::warn!(%site, webhook, reason = why.word(), %why, "webhook rejected");
         }
         Err(error) => {
-            tracing::error!(%site, webhook, %error, "webhook not taken; the provider is asked to send it again")
+            tracing::error!(%site, webhook, %error, "webhook not taken; the provider is asked to send it again");
         }
     }
 }

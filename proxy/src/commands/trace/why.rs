@@ -2,7 +2,7 @@
 
 use crate::commands::words::{plain, when};
 use serde_json::Value;
-use usher_core::attribution::{By, Policy, Rule, Seen, Trace, WhyNot};
+use usher_core::attribution::{By, Policy, Proved, Rule, Seen, Trace, WhyNot};
 
 /// A trace as lines; one of a shape that is not known (of another version) is shown field by field.
 pub(super) fn lines(trace: Option<&str>) -> Vec<String> {
@@ -18,11 +18,18 @@ fn told(trace: &Trace) -> Vec<String> {
     let mut lines = vec![won(trace.rule).to_owned()];
     lines.extend(trace.policy.map(|policy| settled_by(policy).to_owned()));
     lines.extend(trace.paid_at.map(|at| format!("it was paid at {}, by its own word", when(at))));
+    lines.extend(trace.proof.map(|proved| proved_by(proved).to_owned()));
     if !trace.seen.is_empty() {
         lines.push("seen, the strongest first:".to_owned());
         lines.extend(trace.seen.iter().map(|seen| format!("  {}", signal(seen, trace.rule))));
     }
     lines
+}
+
+const fn proved_by(proved: Proved) -> &'static str {
+    match proved {
+        Proved::Token => "its sender knew the token; nothing proves what the report says",
+    }
 }
 
 const fn won(rule: Rule) -> &'static str {
@@ -156,6 +163,10 @@ mod tests {
             ]
         );
         assert_eq!(lines(Some(r#"{"rule":"payment"}"#)), ["whoever is credited with its payment"]);
+        assert_eq!(
+            lines(Some(r#"{"rule":"payment","proof":"token"}"#))[1],
+            "its sender knew the token; nothing proves what the report says"
+        );
         assert_eq!(lines(Some(r#"{"rule":"of tomorrow"}"#)), ["rule: of tomorrow"]);
     }
 
