@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod prove;
 mod snippet;
 mod test;
 
@@ -20,6 +21,8 @@ struct Arguments {
 enum Command {
     /// Compare the speed with nginx and a bare hyper, side by side
     Bench(bench::Options),
+    /// Try to break each promise of the README at its full size, and print the numbers
+    Prove(prove::Options),
     /// Build what pages load (JavaScript, WebAssembly) into snippet/dist
     Snippet(snippet::Options),
     /// Run everything that has to hold: lints, tests, kill tests, real browsers
@@ -29,6 +32,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Prove(options) => prove::run(&options),
         Command::Snippet(options) => snippet::run(&options),
         Command::Test(options) => test::run(&options),
     };

@@ -1,0 +1,128 @@
+//! `cargo xtask prove`: the commands that try to break what the README promises, each at its full size. Each prints its number
+//! and fails when the promise does not hold.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, ensure};
+
+use crate::test::{cargo, root, say, tools};
+
+/// Options of `cargo xtask prove`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Which promise; all of them, one after the other, when it is left out
+    #[arg(value_enum)]
+    promise: Option<Promise>,
+    /// Histories of the simulation
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// One history of the simulation alone, told aloud
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// What is promised.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Promise {
+    /// Killed at any moment, and at every write and sync: nothing acknowledged is lost
+    Killed,
+    /// Power cut at every point: nothing acknowledged is lost, nothing corrupt delivered
+    Power,
+    /// Syncs and writes that fail: every answer is honest
+    Disk,
+    /// Redis killed, frozen, read-only, full, failing over: nothing is lost, clicks stay quick
+    Redis,
+    /// The same event many times at once, under kills: one effect
+    Once,
+    /// Durable acknowledgements a second, beside the raw log on the same disk
+    Speed,
+    /// A million entries wait when the edge starts
+    Start,
+    /// Whole histories under faults, from seeds
+    Simulation,
+    /// A platform that is away for a day of virtual time
+    Outage,
+    /// Duplicates over thirty days of virtual time
+    Duplicates,
+}
+
+/// Runs what was asked for.
+///
+/// # Errors
+/// When a promise does not hold, or cannot be tried.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let root = root()?;
+    let chosen = match options.promise {
+        Some(one) => vec![one],
+        None => <Promise as clap::ValueEnum>::value_variants().to_vec(),
+    };
+    let mut broken = Vec::new();
+    for promise in chosen {
+        let name = name(promise);
+        say(&format!("prove {name}"))?;
+        let held = match promise {
+            Promise::Simulation => simulate(&root, &histories(options))?,
+            Promise::Outage | Promise::Duplicates => simulate(&root, &[name.clone()])?,
+            _ => with_processes(&root, &name)?,
+        };
+        if !held {
+            broken.push(name);
+        }
+    }
+    ensure!(broken.is_empty(), "broken: {}", broken.join(", "));
+    Ok(())
+}
+
+fn name(promise: Promise) -> String {
+    clap::ValueEnum::to_possible_value(&promise).map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+fn histories(options: &Options) -> Vec<String> {
+    let (flag, number) = match options.seed {
+        Some(seed) => ("--seed", seed),
+        None => ("--seeds", options.seeds),
+    };
+    ["histories", flag, &number.to_string()].map(str::to_owned).to_vec()
+}
+
+/// The simulation needs no process but its own.
+fn simulate(root: &Path, arguments: &[String]) -> Result<bool> {
+    let mut run =
+        vec!["test", "--release", "--locked", "--package", "usher-core", "--test", "simulation", "--"];
+    run.extend(arguments.iter().map(String::as_str));
+    Ok(cargo(root, &run).status()?.success())
+}
+
+/// Real processes in release, under what breaks them.
+fn with_processes(root: &Path, name: &str) -> Result<bool> {
+    for (program, package) in [("strace", "strace"), ("redis-server", "redis-server")] {
+        if Command::new(program).arg("--version").output().is_err() {
+            say(&format!("installing {package}"))?;
+            tools::install(&[package])?;
+        }
+    }
+    let build = ["build", "--release", "--locked", "--package", "usher"];
+    ensure!(cargo(root, &build).status()?.success(), "the release does not build");
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let test = format!("{name}::proof");
+    let run = [
+        "test",
+        "--release",
+        "--locked",
+        "--package",
+        "usher-tests",
+        "--test",
+        "proof",
+        "--",
+        "--exact",
+        "--nocapture",
+        &test,
+    ];
+    let mut prove = cargo(root, &run);
+    prove.env("USHER_PROOF", "full").env("USHER_BIN", root.join(target).join("release/usher"));
+    Ok(prove.status()?.success())
+}
