@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use usher_admin::State;
 use usher_core::{Core, Tools};
 use usher_model::{
-    Acceptance, Click, ClickId, Clock, Code, Delivery, Entry, EntryState, Job, PromoCode, Random, Settlement,
-    SiteName, UnixMs, VisitorKey,
+    Acceptance, Bound, Click, ClickId, Clock, Code, Delivery, Entry, EntryState, Job, Listing, OrderBinding,
+    Payment, PaymentRef, PromoCode, Random, Record, Settlement, SiteName, Source, UnixMs, VisitorKey,
 };
 use usher_store::{Backlog, PendingClick, Role, Store, StoreError};
 use usher_upstream::{CallError, Platform, Reply, TrackAnswer, TrackCall};
@@ -103,6 +103,38 @@ impl Store for Full {
         full()
     }
     async fn forget(&self, _: UnixMs) -> usher_store::Result<u64> {
+        full()
+    }
+    async fn payment(
+        &self,
+        _: &SiteName,
+        _: &Source,
+        _: &PaymentRef,
+    ) -> usher_store::Result<Option<Payment>> {
+        full()
+    }
+    async fn link(&self, _: &SiteName, _: &Source, _: &str, _: &str, _: UnixMs) -> usher_store::Result<()> {
+        full()
+    }
+    async fn bind_order(&self, _: &SiteName, _: &str, _: &ClickId, _: UnixMs) -> usher_store::Result<Bound> {
+        full()
+    }
+    async fn order(&self, _: &SiteName, _: &str) -> usher_store::Result<Option<OrderBinding>> {
+        full()
+    }
+    async fn hasten(&self, _: UnixMs) -> usher_store::Result<u64> {
+        full()
+    }
+    async fn find(&self, _: &SiteName, _: &str) -> usher_store::Result<Vec<Record>> {
+        full()
+    }
+    async fn list(&self, _: &Listing) -> usher_store::Result<Vec<Record>> {
+        full()
+    }
+    async fn retry(&self, _: &SiteName, _: &str, _: UnixMs) -> usher_store::Result<bool> {
+        full()
+    }
+    async fn discard(&self, _: &SiteName, _: &str, _: &str, _: UnixMs) -> usher_store::Result<bool> {
         full()
     }
     async fn ready(&self) -> usher_store::Result<()> {

@@ -106,10 +106,7 @@ pub trait Store: Send + Sync + 'static {
     /// links first, no more than [`limits::NAMES_FOLLOWED`] names in all. The first of them that is the key or a name of a
     /// payment which `source` reported decides; if none is, the first that is one of a payment which `api` reported. Of
     /// several payments of one name the oldest (when it came in, then its id).
-    async fn payment(&self, site: &SiteName, source: &Source, of: &PaymentRef) -> Result<Option<Payment>> {
-        let _ = (site, source, of);
-        Err(StoreError::Settings("not yet".to_owned()))
-    }
+    async fn payment(&self, site: &SiteName, source: &Source, of: &PaymentRef) -> Result<Option<Payment>>;
 
     /// Writes down that `name` means the payment that `alias_of` means, or will mean when it is reported: refunds that
     /// name either find it. Orphans that find their payment by this are taken in, and one becomes due at `now` when the
@@ -122,9 +119,7 @@ pub trait Store: Send + Sync + 'static {
         name: &str,
         alias_of: &str,
         now: UnixMs,
-    ) -> Result<()> {
-        Err(StoreError::Settings("not yet".to_owned()))
-    }
+    ) -> Result<()>;
 
     /// The click that a customer was bound to.
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>>;
@@ -132,14 +127,10 @@ pub trait Store: Send + Sync + 'static {
     /// Ties an order to a click. The first click keeps it; a second one makes it contested, and those after it change
     /// nothing. What a click has bound and what it has contested count alike: beyond [`limits::ORDERS_PER_CLICK`] nothing is
     /// written.
-    async fn bind_order(&self, site: &SiteName, order: &str, click: &ClickId, now: UnixMs) -> Result<Bound> {
-        Err(StoreError::Settings("not yet".to_owned()))
-    }
+    async fn bind_order(&self, site: &SiteName, order: &str, click: &ClickId, now: UnixMs) -> Result<Bound>;
 
     /// What an order was tied to.
-    async fn order(&self, site: &SiteName, order: &str) -> Result<Option<OrderBinding>> {
-        Err(StoreError::Settings("not yet".to_owned()))
-    }
+    async fn order(&self, site: &SiteName, order: &str) -> Result<Option<OrderBinding>>;
 
     // --- the outbox -------------------------------------------------------------------------------------------
 
@@ -163,9 +154,7 @@ pub trait Store: Send + Sync + 'static {
     /// Makes everything due at `now` that waits for a later try and that nobody holds: the platform is back. How many. A
     /// click or a refund that was never tried keeps its time: what it stands in for may still be under way. What it does not
     /// get done within its deadline is left to the next call.
-    async fn hasten(&self, now: UnixMs) -> Result<u64> {
-        Err(StoreError::Settings("not yet".to_owned()))
-    }
+    async fn hasten(&self, now: UnixMs) -> Result<u64>;
 
     /// How many deliveries wait and how many are dead.
     async fn backlog(&self) -> Result<Backlog>;
@@ -175,14 +164,10 @@ pub trait Store: Send + Sync + 'static {
     /// Every record of a site that goes by that name: its id, its key, another name of it, what the platform calls it,
     /// the click that is credited with it, or, of an orphan, what its payment may be called; the oldest first (when it came
     /// in, then its id), at most [`limits::RECORDS_FOUND`]. Upstream names are those of payments. A click's own delivery goes by the click's id.
-    async fn find(&self, site: &SiteName, name: &str) -> Result<Vec<Record>> {
-        Err(StoreError::Settings("not yet".to_owned()))
-    }
+    async fn find(&self, site: &SiteName, name: &str) -> Result<Vec<Record>>;
 
     /// Records in some states, the oldest first.
-    async fn list(&self, listing: &Listing) -> Result<Vec<Record>> {
-        Err(StoreError::Settings("not yet".to_owned()))
-    }
+    async fn list(&self, listing: &Listing) -> Result<Vec<Record>>;
 
     /// Sends a dead delivery again, with as many attempts as a new one. False when there is no dead one of that id, or when
     /// it is a refund of which is written that it went back.
@@ -190,18 +175,14 @@ pub trait Store: Send + Sync + 'static {
     /// It is due at `now`; or blocked, when it needs a click that is pending, or is a refund and its payment is not
     /// delivered or another refund of it is due. Answer, error and `settled_at` are cleared, the log stays. A click that was
     /// refused for the very reason why its delivery died is pending again.
-    async fn retry(&self, site: &SiteName, id: &str, now: UnixMs) -> Result<bool> {
-        Err(StoreError::Settings("not yet".to_owned()))
-    }
+    async fn retry(&self, site: &SiteName, id: &str, now: UnixMs) -> Result<bool>;
 
     /// Closes what is due, blocked, an orphan or dead, for the reason `why`: it will not be sent. The refunds of a payment
     /// are closed with it; what needs a click is set free, as when it died. False when there is none of that id.
     ///
     /// A refund that was due may be under way in another process: the next one of that payment is due only when a lease from
     /// `now` has run out ([`limits::LEASE_MS`]).
-    async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool> {
-        Err(StoreError::Settings("not yet".to_owned()))
-    }
+    async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool>;
 
     // --- upkeep -----------------------------------------------------------------------------------------------
 

@@ -170,11 +170,11 @@ pub(super) fn payment(
     let mut rows = statement.query((site.as_str(), found.id.as_str()))?;
     let mut refunds = Vec::new();
     while let Some(row) = rows.next()? {
-        let basis: String = get(row, 2)?;
+        let Some((amount, _)) = row::refund(row, 2, 4)? else { continue };
         refunds.push(PaymentRefund {
             id: row::parsed(row, 0)?,
             state: row::state(row, 1)?,
-            amount: row::amount(&basis, get(row, 3)?, get(row, 4)?)?.0,
+            amount,
             refunded: row::decimal(row, 5)?,
         });
     }

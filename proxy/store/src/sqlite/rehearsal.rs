@@ -46,10 +46,9 @@ impl Access for Rehearsal {
         let done = work(connection, held);
         let last = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = connection.prepare_cached(last)?.execute([]);
-        if done.is_ok() && ended.is_ok() {
-            held.commit()
-        } else {
-            held.roll_back()
+        match (&done, &ended) {
+            (Ok(_), Ok(_)) => held.commit(),
+            _ => held.roll_back(),
         }
         ended?;
         if codes::revision(connection)? != before {

@@ -35,7 +35,7 @@ pub(super) use {click_columns, delivery_columns, record_columns};
 
 pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery> {
     let lane: Option<String> = get(row, 7)?;
-    let refund = refund(row, 8)?;
+    let refund = refund(row, 8, 10)?;
     let needs = match &lane {
         Some(lane) => Some(delivery::needs_of_lane(lane).ok_or_else(|| unreadable("a lane", lane))?),
         None => optional(row, 4)?.filter(|_| refund.is_none()).map(Needs::Click),
@@ -55,8 +55,8 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery> {
 
 pub(super) fn record(row: &Row<'_>) -> Result<Record> {
     let lane: Option<String> = get(row, 9)?;
-    let asked = match get::<Option<String>>(row, 13)? {
-        Some(basis) => Some((amount(&basis, get(row, 14)?, None)?.0, decimal(row, 15)?)),
+    let asked = match refund(row, 13, 12)? {
+        Some((amount, _)) => Some((amount, decimal(row, 15)?)),
         None => None,
     };
     let (attempts, log, settled_at) = (get(row, 18)?, log(row, 19)?, get::<Option<i64>>(row, 21)?);
@@ -129,20 +129,17 @@ pub(super) fn money(row: &Row<'_>, column: usize) -> Result<Option<Money>> {
     paid.map(Some).ok_or_else(|| unreadable("what was paid", amount))
 }
 
-/// Three columns: a refund's basis, amount and currency.
-fn refund(row: &Row<'_>, column: usize) -> Result<Option<(RefundAmount, Option<Currency>)>> {
-    let basis: Option<String> = get(row, column)?;
-    basis.map(|basis| amount(&basis, get(row, column + 1)?, get(row, column + 2)?)).transpose()
-}
-
-/// What a refund asks for.
-pub(super) fn amount(
-    basis: &str,
-    amount: Option<String>,
-    currency: Option<String>,
-) -> Result<(RefundAmount, Option<Currency>)> {
-    delivery::refund_of_words(basis, amount.as_deref(), currency.as_deref())
-        .ok_or_else(|| unreadable("what a refund asks for", format_args!("{basis} {amount:?} {currency:?}")))
+/// What a refund asks for: two columns beginning with `basis`, and its currency.
+pub(super) fn refund(
+    row: &Row<'_>,
+    basis: usize,
+    currency: usize,
+) -> Result<Option<(RefundAmount, Option<Currency>)>> {
+    let Some(word) = get::<Option<String>>(row, basis)? else { return Ok(None) };
+    let (amount, currency): (Option<String>, Option<String>) = (get(row, basis + 1)?, get(row, currency)?);
+    delivery::refund_of_words(&word, amount.as_deref(), currency.as_deref())
+        .map(Some)
+        .ok_or_else(|| unreadable("what a refund asks for", format_args!("{word} {amount:?} {currency:?}")))
 }
 
 /// An exact decimal text.

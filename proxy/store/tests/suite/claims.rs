@@ -136,6 +136,12 @@ pub(crate) async fn what_waits_for_a_later_try_is_hastened(bed: Bed) {
     all.sort_unstable();
     assert_eq!(all, ["conv_elsewhere", "conv_rests", "conv_tried", "conv_tried-too"]);
     assert_eq!(bed::record(store, "conv_tried").await.attempts, 1, "that was no attempt");
-    assert_eq!(store.hasten(at(3)).await.expect("hastened"), 0, "they are held");
+    for ms in [3, 1] {
+        assert_eq!(
+            store.hasten(at(ms)).await.expect("hastened"),
+            0,
+            "they are held, whatever the clock says"
+        );
+    }
     assert!(store.claim(at(3), 10, 9).await.expect("a claim").is_empty());
 }

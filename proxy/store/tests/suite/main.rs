@@ -96,6 +96,7 @@ promises! {
         a_closed_payment_closes_its_refunds
         an_orphan_finds_its_payment_when_that_comes
         names_are_their_sources_own_or_the_merchants
+        of_several_payments_of_one_name_the_oldest_is_meant
         linked_names_mean_the_same_payment
         a_name_may_be_linked_to_several
         a_payment_that_only_the_platform_knows_has_a_lane_too

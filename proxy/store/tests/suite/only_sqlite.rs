@@ -1,8 +1,8 @@
 //! What the embedded store alone has to promise.
 
-use crate::sample::{NOW, delivered, entry, ids, sites};
+use crate::sample::{NOW, click_id, closed, delivered, entry, ids, named, payment, refund, site, sites};
 use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
-use usher_model::{Acceptance, limits};
+use usher_model::{Acceptance, Entry, limits};
 use usher_store::{Role, Store, StoreError};
 
 fn url(folder: &Path) -> String {
@@ -100,4 +100,27 @@ async fn a_delivery_that_cannot_be_read_is_passed_over() {
     meddle(folder.path(), "UPDATE delivery SET job = 'nonsense' WHERE id = 'conv_a'");
     let now = NOW.plus(limits::LEASE_MS);
     assert_eq!(ids(&store.claim(now, 10, 9).await.expect("a claim")), ["conv_b"]);
+}
+
+#[tokio::test]
+async fn what_is_forgotten_leaves_nothing_in_any_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), Role::Service).await.expect("a store");
+    let bind = Some((click_id("c"), vec!["cus_1".to_owned()]));
+    let sale = Entry { bind, ..payment("sale", &["pi_1", "order-1"]) };
+    let Ok(Acceptance::New(held)) = store.accept(sale).await else { panic!("new") };
+    for entry in
+        [refund("r", named(&["pi_1"])), refund("orphan", named(&["x", "y"])), refund("o", named(&["z"]))]
+    {
+        assert_eq!(store.accept(entry).await.expect("accepted"), Acceptance::Waiting);
+    }
+    store.settle(&held[0], closed("nobody to credit"), NOW).await.expect("settled");
+    assert!(store.discard(&site(), "refund_o", "not ours", NOW).await.expect("asked"));
+    store.forget(NOW.plus(1)).await.expect("forgotten");
+    let file = rusqlite::Connection::open(folder.path().join("usher.db")).expect("the file");
+    for table in ["delivery", "name", "orphan", "customer"] {
+        let rows: i64 =
+            file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect(table);
+        assert_eq!(rows, 0, "{table}");
+    }
 }

@@ -192,6 +192,20 @@ pub(crate) async fn names_are_their_sources_own_or_the_merchants(bed: Bed) {
     }
 }
 
+pub(crate) async fn of_several_payments_of_one_name_the_oldest_is_meant(bed: Bed) {
+    let store = &*bed.store;
+    for (name, key_ms, name_ms, expected) in [("a", 2, 1, "conv_by-a"), ("b", 1, 2, "conv_b")] {
+        accepted(store, Entry { now: NOW.plus(key_ms), ..payment(name, &[]) }).await;
+        accepted(store, Entry { now: NOW.plus(name_ms), ..payment(&format!("by-{name}"), &[name]) }).await;
+        let found = find(store, "api", named(&[name])).await.expect("a payment");
+        assert_eq!(found.id.as_str(), expected);
+    }
+    for (key, ms) in [("later", 2), ("sooner", 1)] {
+        accepted(store, Entry { now: NOW.plus(ms), ..payment(key, &["c"]) }).await;
+    }
+    assert_eq!(find(store, "api", named(&["c"])).await.expect("a payment").id.as_str(), "conv_sooner");
+}
+
 pub(crate) async fn linked_names_mean_the_same_payment(bed: Bed) {
     let store = &*bed.store;
     let stripe = source("stripe");
@@ -302,6 +316,7 @@ pub(crate) async fn a_refund_is_due_when_its_entry_says_so(bed: Bed) {
     paid(store, payment("second", &[]), "com_2").await;
     let own = accepted(store, Entry { needs, ..refund("own", named(&["second"])) }).await;
     assert_eq!(own[0].needs, Some(Needs::Payment(record_id("conv_second"))), "a refund needs no click");
+    assert_eq!(bed::record(store, "refund_own").await.needs, None);
 }
 
 pub(crate) async fn lanes_are_there_after_a_restart(bed: Bed) {

@@ -6,7 +6,7 @@ use crate::{
         NOW, click, click_id, closed, dead, delivered, delivery_of, entry, ids, minting, pending, site,
     },
 };
-use usher_model::{Acceptance, Delivery, Entry, Needs, Settlement, Upstream};
+use usher_model::{Acceptance, Delivery, Entry, Needs, Record, Settlement, State, Upstream};
 use usher_store::Store;
 
 async fn upstream(store: &dyn Store, id: &str) -> Upstream {
@@ -147,7 +147,8 @@ pub(crate) async fn attempts_are_written_down_but_for_a_release(bed: Bed) {
             let mut delivery = held.clone();
             usher_model::delivery::note(&mut delivery.log, NOW.plus(at), said);
             store.settle(&delivery, settlement.clone(), NOW.plus(at)).await.expect("settled");
-            let log = bed::record(store, &held.id).await.log;
+            let Record { log, error, state, .. } = bed::record(store, &held.id).await;
+            assert!(state != State::Due || error.as_deref() == Some("503"), "{error:?}");
             let times: u32 = log.iter().map(|line| line.times).sum();
             assert_eq!(times, lines, "{said}: {log:?}");
             held.log = log;
