@@ -222,7 +222,7 @@ async fn a_subscription_is_credited_for_as_long_as_it_is_paid() {
         shop.world.track(r#"{"programId":"prog","url":"https://shop.example/?via=alice"}"#, &visitor).await;
     let click = tracked.cookie.expect("a click");
     eventually("the click is written", || async { shop.world.knows(&click).await }).await;
-    shop.world.pass_ms(400 * 24 * 60 * 60 * 1000).await;
+    shop.world.pass_ms(300 * 24 * 60 * 60 * 1000).await;
     shop.taken(&paid("pay_1", json!({"referral": click}))).await;
     shop.taken(&paid("pay_2", json!({"referral": click, "plan": "monthly"}))).await;
     shop.quiet().await;

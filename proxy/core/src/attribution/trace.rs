@@ -23,9 +23,20 @@ pub struct Trace {
     /// When the sale was made by its own word, where that is not when it came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_at: Option<UnixMs>,
+    /// What the report proved, where that is less than all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proved>,
     /// Every signal, the strongest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<Seen>,
+}
+
+/// What a payment provider's report proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proved {
+    /// That its sender knows a token. Nothing covers what it says.
+    Token,
 }
 
 /// Whose word won.
@@ -135,7 +146,7 @@ impl Trace {
     /// A trace without signals.
     #[must_use]
     pub const fn of(rule: Rule) -> Self {
-        Self { rule, policy: None, paid_at: None, seen: Vec::new() }
+        Self { rule, policy: None, paid_at: None, proof: None, seen: Vec::new() }
     }
 
     /// As JSON.
@@ -163,6 +174,7 @@ mod tests {
             rule: Rule::Code,
             policy: Some(Policy::Code),
             paid_at: None,
+            proof: None,
             seen: vec![
                 seen(By::Named, "ush_01arz3ndektsv4rrffq69g5fav", Some("alice"), Some(WhyNot::Outranked)),
                 seen(By::Code, "SPRING", Some("bob"), None),
@@ -173,5 +185,7 @@ mod tests {
         assert!(json.len() <= 300, "{} bytes: {json}", json.len());
         assert_eq!(serde_json::from_str::<Trace>(&json).expect("its own JSON"), trace);
         assert_eq!(Trace::of(Rule::Payment).to_json(), r#"{"rule":"payment"}"#);
+        let doubtful = Trace { proof: Some(Proved::Token), ..Trace::of(Rule::Payment) };
+        assert_eq!(doubtful.to_json(), r#"{"rule":"payment","proof":"token"}"#);
     }
 }

@@ -116,7 +116,7 @@ impl Conversions {
             paid: sale.paid,
             refund: None,
             send,
-            trace: trace(chosen).to_json(),
+            trace: Trace { proof: sale.proof, ..trace(chosen) }.to_json(),
             now: *now,
         })
     }
@@ -194,6 +194,7 @@ fn trace(chosen: &Chosen<'_>) -> Trace {
         rule: chosen.choice.rule,
         policy: chosen.choice.policy,
         paid_at: (chosen.made_at != chosen.now).then_some(chosen.made_at),
+        proof: None,
         seen: chosen.signals.iter().map(|signal| signal.seen.clone()).collect(),
     }
 }

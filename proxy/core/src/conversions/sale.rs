@@ -6,7 +6,7 @@ use super::fields::{
 };
 use crate::{
     Refusal,
-    attribution::{By, Hints, NamedCustomer},
+    attribution::{By, Hints, NamedCustomer, Proved},
 };
 use usher_model::{Currency, Job, Money, MoneyError, PromoCode, Source, UnixMs};
 
@@ -40,6 +40,8 @@ pub(crate) struct Sale {
     /// Why a sale that nobody brought is written down closed; without a reason it is refused, and nothing is written. A
     /// server can mend its report; a payment provider would only send it again.
     pub(crate) close_unbrought: Option<String>,
+    /// What the report proved, where that is less than all of it.
+    pub(crate) proof: Option<Proved>,
 }
 
 /// The fields of a sale, under the platform's names and in the other casing.
@@ -117,6 +119,7 @@ impl Sale {
             made_at,
             as_it_came: None,
             close_unbrought: None,
+            proof: None,
         })
     }
 }

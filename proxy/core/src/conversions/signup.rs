@@ -79,6 +79,7 @@ impl Sale {
             made_at: None,
             as_it_came: None,
             close_unbrought: None,
+            proof: None,
         })
     }
 }

@@ -7,14 +7,16 @@ use super::{
 };
 use crate::{
     Refusal,
-    attribution::{By, Hints, NamedCustomer, Rule, Trace, patiently},
+    attribution::{By, Hints, NamedCustomer, Proved, Rule, Trace, patiently},
     keyring::Keyring,
 };
 use serde_json::json;
 use usher_model::{
     ClickId, Entry, EntryState, Job, PaymentRef, PromoCode, RefundAmount, Site, Source, State, limits,
 };
-use usher_providers::{Conversion, Extracted, Ignored, Link, Promo, Rejection, Request, Verdict, Webhook};
+use usher_providers::{
+    Conversion, Extracted, Ignored, Link, Outcome, Promo, Proof, Rejection, Request, Verdict, Webhook,
+};
 
 /// What a delivery came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,16 +52,15 @@ impl Conversions {
         keyring: &Keyring,
     ) -> Result<Heard, Refusal> {
         let outcome = keyring.judge(webhook, request, self.tools.clock.now()).await?;
-        let extracted = &outcome.extracted;
         match &outcome.verdict {
             Verdict::Conversion(paid) | Verdict::Unidentified(paid) => {
-                let sale = self.sale(site, webhook, paid, extracted).await?;
+                let sale = self.sale(site, webhook, paid, &outcome).await?;
                 self.sold(site, sale).await?;
             }
-            Verdict::Refund(refund) => self.went_back(site, webhook, refund, extracted).await?,
+            Verdict::Refund(refund) => self.went_back(site, webhook, refund, &outcome).await?,
             Verdict::Refunds(refunds) => {
                 for refund in refunds {
-                    self.went_back(site, webhook, refund, extracted).await?;
+                    self.went_back(site, webhook, refund, &outcome).await?;
                 }
             }
             Verdict::Link(link) => self.link(site, webhook, link).await?,
@@ -107,8 +108,9 @@ impl Conversions {
         site: &Site,
         webhook: &Webhook,
         paid: &Conversion,
-        extracted: &Extracted,
+        outcome: &Outcome,
     ) -> Result<Sale, Refusal> {
+        let extracted = &outcome.extracted;
         let fields = sale_fields(webhook, paid, extracted)?;
         let mut names = extracted.payment_ids.clone();
         names.push(paid.provider_order_id.clone());
@@ -139,6 +141,7 @@ impl Conversions {
             made_at: None,
             as_it_came: None,
             close_unbrought: Some(UNBROUGHT.to_owned()),
+            proof: proved(outcome),
         })
     }
 
@@ -170,7 +173,7 @@ impl Conversions {
         site: &Site,
         webhook: &Webhook,
         refund: &usher_providers::Refund,
-        extracted: &Extracted,
+        outcome: &Outcome,
     ) -> Result<(), Refusal> {
         let mut fields = Fields::new();
         fields.insert("external_event_id".to_owned(), raw(&refund.external_event_id)?);
@@ -182,7 +185,8 @@ impl Conversions {
             Some(amount) if !refund.full => RefundAmount::Part(amount),
             _ => RefundAmount::Rest,
         };
-        let named = std::iter::once(refund.payment_id.clone()).chain(extracted.payment_ids.iter().cloned());
+        let named =
+            std::iter::once(refund.payment_id.clone()).chain(outcome.extracted.payment_ids.iter().cloned());
         let of = self.refunded(site, &webhook.name, distinct(named.collect(), "")).await?;
         let now = self.tools.clock.now();
         let (word, number) = amount.words();
@@ -206,7 +210,7 @@ impl Conversions {
             paid: None,
             refund: Some(usher_model::Refund { of, amount, currency: refund.currency }),
             send: self.delivery.when(&site.name, Job::Refund),
-            trace: Trace::of(Rule::Payment).to_json(),
+            trace: Trace { proof: proved(outcome), ..Trace::of(Rule::Payment) }.to_json(),
             now,
         };
         once(self.write(entry).await.map(|_| ()))
@@ -245,6 +249,11 @@ fn once(written: Result<(), Refusal>) -> Result<(), Refusal> {
         }
         other => other,
     }
+}
+
+/// What the delivery proved, where that is less than all of it.
+fn proved(outcome: &Outcome) -> Option<Proved> {
+    (outcome.proof == Some(Proof::Token)).then_some(Proved::Token)
 }
 
 /// The key of a payment that is credited, where its own is taken by an event that credited nobody.
