@@ -1,0 +1,200 @@
+//! Histories, one or many: played, checked, told of, and cut down to what breaks the promise.
+
+use super::{
+    checks::check,
+    plan::Plan,
+    trace::Loudness,
+    world::{World, play},
+};
+use std::{
+    cell::RefCell,
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::Instant,
+};
+
+/// Histories that are played twice, to see that they are the same: one in so many.
+const TWICE: u64 = 20;
+/// Broken histories after which no more are played.
+const BROKEN: usize = 10;
+
+thread_local! {
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what panics say, also where the runtime catches them.
+pub(crate) fn hear_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        PANICS.with_borrow_mut(|panics| panics.push(panic.to_string()));
+    }));
+}
+
+/// What has panicked on this thread since this was last asked.
+pub(crate) fn panics() -> Vec<String> {
+    PANICS.take()
+}
+
+/// What came of a history.
+pub(crate) struct Outcome {
+    pub(crate) wrong: Vec<String>,
+    /// The hash of its trace.
+    pub(crate) hash: u64,
+    kept: Vec<String>,
+    lines: u64,
+    /// How long it lasted, in milliseconds of its own.
+    lasted: i64,
+    deaths: u32,
+    delivered: usize,
+}
+
+fn played(plan: Plan, loudness: Loudness) -> Outcome {
+    panics();
+    let world = World::new(plan, loudness);
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        play(&world);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(check(&world))
+    }));
+    let mut wrong = panics();
+    wrong.extend(checked.unwrap_or_default());
+    let delivered =
+        world.platform.look(|books, _| books.sales.len() + books.refunds.len() + books.events.len());
+    Outcome {
+        wrong,
+        hash: world.trace.hash(),
+        kept: world.trace.take_kept(),
+        lines: world.trace.lines(),
+        lasted: world.time.passed(),
+        deaths: world.facts().deaths,
+        delivered,
+    }
+}
+
+/// A seed that nobody has chosen.
+pub(crate) fn by_chance() -> u64 {
+    RandomState::new().hash_one(0) >> 16
+}
+
+#[derive(Default)]
+struct Total {
+    histories: u64,
+    lines: u64,
+    lasted: i64,
+    deaths: u32,
+    delivered: usize,
+    /// Over all traces, whatever the order in which they were played.
+    hash: u64,
+    broken: Vec<(u64, Vec<String>)>,
+}
+
+/// Plays the histories of so many seeds on two threads; whether the promise held in all.
+pub(crate) fn many(first: u64, seeds: u64) -> bool {
+    let began = Instant::now();
+    let next = AtomicU64::new(first);
+    let total = Mutex::new(Total::default());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Relaxed);
+                    if seed >= first + seeds || total.lock().expect("whole").broken.len() >= BROKEN {
+                        return;
+                    }
+                    let outcome = once_or_twice(seed);
+                    total.lock().expect("whole").add(seed, outcome);
+                }
+            });
+        }
+    });
+    let mut total = total.into_inner().expect("whole");
+    total.broken.sort();
+    println!(
+        "simulation: {} histories from seed {first}, {} broken; {} delivered, {} deaths, {:.1} days of virtual time in \
+         {:.1} s; trace of {} lines, hash {:016x}",
+        total.histories,
+        total.broken.len(),
+        total.delivered,
+        total.deaths,
+        total.lasted as f64 / 86_400_000.0,
+        began.elapsed().as_secs_f64(),
+        total.lines,
+        total.hash,
+    );
+    for (seed, wrong) in &total.broken {
+        println!("seed {seed} (cargo xtask prove simulation --seed {seed}):");
+        wrong.iter().take(5).for_each(|wrong| println!("  {wrong}"));
+    }
+    if let Some((seed, _)) = total.broken.first() {
+        show_shrunk(*seed);
+    }
+    total.broken.is_empty()
+}
+
+fn once_or_twice(seed: u64) -> Outcome {
+    if !seed.is_multiple_of(TWICE) {
+        return played(Plan::of(seed), Loudness::Hashed);
+    }
+    let mut outcome = played(Plan::of(seed), Loudness::Kept);
+    let again = played(Plan::of(seed), Loudness::Kept);
+    if again.hash != outcome.hash {
+        let mut lines = outcome.kept.iter().zip(&again.kept);
+        outcome
+            .wrong
+            .push(format!("played again it differs: {:#?}", lines.find(|(one, other)| one != other)));
+    }
+    outcome
+}
+
+impl Total {
+    fn add(&mut self, seed: u64, outcome: Outcome) {
+        self.histories += 1;
+        self.lines += outcome.lines;
+        self.lasted += outcome.lasted;
+        self.deaths += outcome.deaths;
+        self.delivered += outcome.delivered;
+        self.hash = self.hash.wrapping_add(outcome.hash.wrapping_mul(seed | 1));
+        if !outcome.wrong.is_empty() {
+            self.broken.push((seed, outcome.wrong));
+        }
+    }
+}
+
+/// Plays one history aloud; whether the promise held.
+pub(crate) fn replay(seed: u64) -> bool {
+    let plan = Plan::of(seed);
+    println!("{plan:#?}");
+    let outcome = played(plan, Loudness::Aloud);
+    println!("seed {seed}: trace of {} lines, hash {:016x}", outcome.lines, outcome.hash);
+    if outcome.wrong.is_empty() {
+        println!("the promise held");
+        return true;
+    }
+    outcome.wrong.iter().for_each(|wrong| println!("broken: {wrong}"));
+    show_shrunk(seed);
+    false
+}
+
+/// Leaves out steps while it still breaks, and shows what is left.
+fn show_shrunk(seed: u64) {
+    let mut plan = Plan::of(seed);
+    let breaks = |plan: &Plan| !played(plan.clone(), Loudness::Hashed).wrong.is_empty();
+    let mut length = plan.steps.len() / 2;
+    while length > 0 {
+        let mut start = 0;
+        while start < plan.steps.len() {
+            let mut less = plan.clone();
+            less.steps.drain(start..(start + length).min(plan.steps.len()));
+            if breaks(&less) { plan = less } else { start += length }
+        }
+        length /= 2;
+    }
+    println!("seed {seed} breaks with these steps alone:");
+    plan.steps.iter().for_each(|step| println!("  after {:>5} ms {:?}", step.pause_ms, step.what));
+    played(plan, Loudness::Hashed).wrong.iter().for_each(|wrong| println!("  broken: {wrong}"));
+}
