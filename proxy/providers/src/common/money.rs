@@ -6,7 +6,7 @@ use super::{
 };
 use crate::Ignored;
 use rust_decimal::Decimal;
-use usher_model::{Currency, Money};
+use usher_model::{Currency, Money, MoneyError};
 
 /// How many decimals a provider's minor units stand for: two, but for these.
 pub(crate) struct Exponents {
@@ -74,9 +74,12 @@ pub(crate) fn minor(
     Ok((units * Decimal::new(1, exponents.of(currency))).normalize())
 }
 
-/// An amount that was really paid.
+/// An amount that was really paid. One that nothing can cost is a fault: it is not to be taken for nothing.
 pub(crate) fn paid(amount: Decimal, currency: Currency) -> Result<Money, Stop> {
-    Money::parse(&amount.to_string(), currency).map_err(|_| Ignored::ZeroAmount.into())
+    Money::parse(&amount.to_string(), currency).map_err(|error| match error {
+        MoneyError::NotPositive => Ignored::ZeroAmount.into(),
+        _ => Fault::new("the amount", "is beyond anything that is sold").into(),
+    })
 }
 
 /// An amount that really went back.
@@ -145,6 +148,9 @@ mod tests {
         let eur = "EUR".parse().expect("a currency");
         assert!(matches!(paid(Decimal::ZERO, eur), Err(Stop::Ignored(Ignored::ZeroAmount))));
         assert!(matches!(paid(Decimal::NEGATIVE_ONE, eur), Err(Stop::Ignored(Ignored::ZeroAmount))));
+        for no_price in [Decimal::from(u64::MAX), Decimal::new(1, 12)] {
+            assert!(matches!(paid(no_price, eur), Err(Stop::Unreadable(_))), "{no_price}");
+        }
     }
 
     proptest! {
