@@ -68,7 +68,8 @@ pub trait Store: Send + Sync + 'static {
     // --- the ledger -------------------------------------------------------------------------------------------
 
     /// Writes an entry with all that belongs to it (delivery, minted click and its delivery, code use, bindings, names) in
-    /// one transaction, once per (site, source, job, key). An entry with `paid` is a payment, one with `refund` a refund.
+    /// one transaction, once per (site, source, job, key). An entry with `paid` is a payment, one with `refund` a refund. A
+    /// payment whose key another payment of the site and the source has taken is a conflict whatever their jobs.
     ///
     /// An entry that needs a click waits for it only while that click is known and pending; in every other case, also
     /// when nobody knows the click, the deliverer decides. A refund's own `needs` is not kept: it needs its payment alone.

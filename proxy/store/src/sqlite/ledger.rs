@@ -34,6 +34,11 @@ pub(super) fn accept(connection: &Connection, held: &mut Held, entry: Entry) -> 
         let same = fingerprint == entry.fingerprint;
         return Ok(if same { Acceptance::Same(state) } else { Acceptance::Conflict(state.id) });
     }
+    if entry.paid.is_some()
+        && let Some(other) = names::payment_of_key(connection, &entry.site, &entry.source, &entry.key)?
+    {
+        return Ok(Acceptance::Conflict(other));
+    }
     // Counting comes first: when it says no, nothing has been written yet.
     if let Some(code_use) = &entry.code
         && !codes::count_use(connection, &entry.site, code_use)?

@@ -87,6 +87,18 @@ fn named(
     Ok(None)
 }
 
+/// The payment of that source with that key, whatever job it is.
+pub(super) fn payment_of_key(
+    connection: &Connection,
+    site: &SiteName,
+    source: &Source,
+    key: &str,
+) -> Result<Option<RecordId>> {
+    let mut statement = connection.prepare_cached(FIND_KEYED)?;
+    let mut rows = statement.query((site.as_str(), key, source.as_str(), 0))?;
+    rows.next()?.map(|row| row::parsed(row, 0)).transpose()
+}
+
 /// The oldest payment of that source with that key or name.
 fn of_name(connection: &Connection, site: &SiteName, source: &Source, name: &str) -> Result<Option<Found>> {
     let mut oldest: Option<((i64, RecordId), Found)> = None;

@@ -3,7 +3,8 @@
 use crate::{
     bed::{self, Bed},
     sample::{
-        NOW, answer, click_id, code, dead, delivered, entry, ids, minting, other_site, promo, site, using,
+        NOW, answer, click_id, code, dead, delivered, entry, ids, minting, other_site, payment, promo, site,
+        using,
     },
 };
 use usher_model::{
@@ -56,6 +57,28 @@ pub(crate) async fn the_same_key_with_other_content_is_a_conflict(bed: Bed) {
     let other = Entry { fingerprint, id: entry("evt_2").id, ..first.clone() };
     assert_eq!(store.accept(other.clone()).await.expect("asked"), Acceptance::Conflict(first.id));
     assert_eq!(store.backlog().await.expect("a backlog").waiting, 1);
+}
+
+pub(crate) async fn a_payment_is_taken_once_whatever_job_tells_of_it(bed: Bed) {
+    let store = &*bed.store;
+    let sale = payment("pay_1", &["order_1"]);
+    store.accept(sale.clone()).await.expect("new");
+    for (n, job) in [Job::Event, Job::Segment].into_iter().enumerate() {
+        let id = entry(&format!("other_{n}")).id;
+        let again = Entry { job, id: id.clone(), ..sale.clone() };
+        let conflict = Acceptance::Conflict(sale.id.clone());
+        assert_eq!(store.accept(again.clone()).await.expect("asked"), conflict, "{job:?}");
+        let unpaid = Entry { paid: None, ..again };
+        assert!(matches!(store.accept(unpaid).await, Ok(Acceptance::New(_))), "{job:?}");
+    }
+    let by_name = Entry { job: Job::Event, ..payment("order_1", &[]) };
+    assert!(matches!(store.accept(by_name).await, Ok(Acceptance::New(_))), "a name is no key");
+    let theirs = Entry { source: Source::segment(), id: entry("theirs").id, job: Job::Event, ..sale };
+    assert!(matches!(store.accept(theirs).await, Ok(Acceptance::New(_))));
+    assert!(matches!(store.accept(payment("late", &[])).await, Ok(Acceptance::New(_))));
+    let lead = Entry { job: Job::Event, id: entry("lead").id, ..entry("e1") };
+    store.accept(lead).await.expect("new");
+    assert!(matches!(store.accept(payment("e1", &[])).await, Ok(Acceptance::New(_))), "a lead is no payment");
 }
 
 pub(crate) async fn of_many_at_once_one_is_new(bed: Bed) {

@@ -65,6 +65,7 @@ promises! {
         an_entry_is_new_once_and_the_same_afterwards
         a_key_is_taken_for_its_site_source_and_job_alone
         the_same_key_with_other_content_is_a_conflict
+        a_payment_is_taken_once_whatever_job_tells_of_it
         of_many_at_once_one_is_new
         what_the_platform_said_is_given_to_whoever_asks_again
         an_entry_that_cannot_count_its_code_leaves_nothing

@@ -39,7 +39,7 @@ impl Watched {
     pub(crate) async fn promoted(&self, of: &[usize]) -> usize {
         for _ in 0..3_000 {
             for &which in of {
-                if self.servers[which].command(&["ROLE"]).await.contains("master") {
+                if self.servers[which].tried(&["ROLE"]).await.contains("master") {
                     return which;
                 }
             }

@@ -20,6 +20,14 @@ if earlier then
   return { 'same', earlier, found[2] or '', found[3] or '', found[4] or '' }
 end
 
+-- A payment is one piece of work, whatever job tells of it: the platform may keep those apart, and pay for each.
+if is_payment == '1' then
+  for _, other in ipairs({ 'conversion', 'event', 'segment' }) do
+    local known = call('GET', name('key', source .. ':' .. other .. ':' .. key))
+    if known and call('HEXISTS', name('delivery', known), 'paid') == 1 then return { 'conflict', known } end
+  end
+end
+
 if max_uses ~= '' then
   local uses = prefix .. 'code_uses'
   if tonumber(call('HGET', uses, code) or '0') >= tonumber(max_uses) then return { 'used_up' } end
