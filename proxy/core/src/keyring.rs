@@ -1,15 +1,14 @@
 //! Judges webhooks, and fetches the certificates that some of them are signed with.
 
-use crate::Refusal;
 use async_trait::async_trait;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::time::timeout;
 use usher_model::{UnixMs, limits};
 use usher_providers::{Outcome, Rejection, Request, Verdict, Webhook};
-use usher_store::StoreError;
 
 /// Why a certificate could not be fetched.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -48,64 +47,55 @@ impl Keyring {
         Self { source: Box::new(source), kept: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
-    /// What a request means. A certificate that it needs is fetched once.
-    ///
-    /// # Errors
-    /// [`Refusal::Unavailable`] when a certificate is needed and could not be fetched.
-    pub(crate) async fn judge(
-        &self,
-        webhook: &Webhook,
-        request: &Request<'_>,
-        now: UnixMs,
-    ) -> Result<Outcome, Refusal> {
+    /// What a request means. A certificate that it needs is fetched once; while it is not to be had the request is rejected, and
+    /// the provider sends it again as it does after every other answer than 2xx.
+    pub(crate) async fn judge(&self, webhook: &Webhook, request: &Request<'_>, now: UnixMs) -> Outcome {
         let judge = || webhook.judge(request, now, &self.kept().certificates);
         let outcome = judge();
         let Verdict::Rejected(Rejection::CertificateNeeded(address)) = &outcome.verdict else {
-            return Ok(outcome);
+            return outcome;
         };
-        let _turn = self.turn.lock().await;
-        if !self.kept().certificates.contains_key(address) {
-            self.fetch(address, now).await?;
+        let deadline = Duration::from_millis(limits::CERTIFICATE_MS);
+        if timeout(deadline, self.obtain(address, now)).await.is_err() {
+            tracing::warn!(address, "a provider's certificate did not come in time");
         }
         let outcome = judge();
         if matches!(outcome.verdict, Verdict::Rejected(Rejection::BadCertificate)) {
             // What was fetched is none: it must not stand in the way of the right one.
-            self.kept().certificates.remove(address);
+            let mut kept = self.kept();
+            kept.certificates.remove(address);
+            kept.failed.insert(address.clone(), now);
         }
-        Ok(outcome)
+        outcome
     }
 
-    async fn fetch(&self, address: &str, now: UnixMs) -> Result<(), Refusal> {
-        let unavailable = |why: &str| {
-            Refusal::from(StoreError::Unavailable(format!("the provider's certificate at {address}: {why}")))
-        };
+    async fn obtain(&self, address: &str, now: UnixMs) {
+        let _turn = self.turn.lock().await;
         let rests = |at: &UnixMs| (0..limits::CERTIFICATE_REST_MS).contains(&now.since(*at));
-        let is_refused = {
-            let failed = &mut self.kept().failed;
-            failed.retain(|_, at| rests(at));
+        {
+            let mut kept = self.kept();
+            kept.failed.retain(|_, at| rests(at));
             // Strangers choose addresses: they must not make us ask the provider again and again.
-            failed.contains_key(address) || failed.len() >= limits::CERTIFICATES_KEPT
-        };
-        if is_refused {
-            return Err(unavailable("it could not be fetched a moment ago"));
+            let is_refused =
+                kept.failed.contains_key(address) || kept.failed.len() >= limits::CERTIFICATES_KEPT;
+            if is_refused || kept.certificates.contains_key(address) {
+                return;
+            }
+            // It has failed unless it comes, also when nobody waits for it any longer.
+            kept.failed.insert(address.to_owned(), now);
         }
         let deadline = Duration::from_millis(limits::CERTIFICATE_MS);
-        let fetched = self.source.fetch(address, deadline).await;
-        let mut kept = self.kept();
-        match fetched {
+        match self.source.fetch(address, deadline).await {
             Ok(pem) => {
+                let mut kept = self.kept();
+                kept.failed.remove(address);
                 // The address is the sender's choice among the provider's own: what is kept stays small.
                 if kept.certificates.len() >= limits::CERTIFICATES_KEPT {
                     kept.certificates.pop_first();
                 }
                 kept.certificates.insert(address.to_owned(), pem);
-                Ok(())
             }
-            Err(error) => {
-                tracing::warn!(address, %error, "a provider's certificate could not be fetched");
-                kept.failed.insert(address.to_owned(), now);
-                Err(unavailable(&error.to_string()))
-            }
+            Err(error) => tracing::warn!(address, %error, "a provider's certificate could not be fetched"),
         }
     }
 

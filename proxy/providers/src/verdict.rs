@@ -227,7 +227,7 @@ pub enum Rejection {
     BadCertificate,
     /// What the signature is checked with is at this address, and was not among the credentials. Whoever fetches it may ask
     /// again; until then nobody knows who sent this. It is one of the provider's own addresses.
-    #[error("the certificate at {0} is needed")]
+    #[error("the certificate at {0}, with which it would be verified, could not be fetched")]
     CertificateNeeded(String),
     /// Authentic, but not what the provider documents.
     #[error("unreadable: {0}")]

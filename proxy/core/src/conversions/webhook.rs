@@ -42,8 +42,7 @@ impl Conversions {
     /// payment's own id.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`] when it could not be written down, or not be verified for want of the provider's
-    /// certificate: the provider should try again. Nothing was acknowledged then.
+    /// [`Refusal::Unavailable`] when it could not be written down: the provider should try again. Nothing was acknowledged then.
     pub async fn hear(
         &self,
         site: &Site,
@@ -51,7 +50,7 @@ impl Conversions {
         request: &Request<'_>,
         keyring: &Keyring,
     ) -> Result<Heard, Refusal> {
-        let outcome = keyring.judge(webhook, request, self.tools.clock.now()).await?;
+        let outcome = keyring.judge(webhook, request, self.tools.clock.now()).await;
         match &outcome.verdict {
             Verdict::Conversion(paid) | Verdict::Unidentified(paid) => {
                 let sale = self.sale(site, webhook, paid, &outcome).await?;
