@@ -67,7 +67,8 @@ mod tests {
         ] {
             assert_eq!(Amount::parse(text).map(Amount::text).as_deref(), Some(shortest), "{text}");
         }
-        for text in ["0", "0.00", "-1", "1e3", "1.", ".5", "", "\"5\"", "0.0000000001", "1000000000000000000"] {
+        for text in ["0", "0.00", "-1", "1e3", "1.", ".5", "", "\"5\"", "0.0000000001", "1000000000000000000"]
+        {
             assert_eq!(Amount::parse(text), None, "{text}");
         }
     }

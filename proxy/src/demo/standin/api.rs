@@ -1,14 +1,11 @@
 //! The platform's routes below `/v1`: who may call what, and which must be signed.
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 
 use super::ledger::Ledger;
 use super::wire::{Call, Failure, Fields};
 use super::{Settings, sales, signature, visits};
 use crate::demo::http::Reply;
-
-/// What the stand-in claims as its rate limit. It never runs out on its own: the mode `rate_limit` plays that.
-const RATE_LIMIT_PER_MINUTE: u32 = 3000;
 
 /// A row of the contract.
 enum Route<'a> {
@@ -27,21 +24,6 @@ pub(super) fn answer(settings: &Settings, ledger: &mut Ledger, call: &Call) -> (
     let shown = signed.as_ref().map_or(Some(false), |signed| *signed);
     let reply = signed.and_then(|signed| act(settings, ledger, call, signed));
     (reply.unwrap_or_else(|failure| failure.reply(None)), shown)
-}
-
-/// Puts the rate-limit headers on an answer. `spent` is the wait in seconds when nothing is left.
-pub(super) fn with_rate_limit(mut reply: Reply, now_seconds: i64, spent: Option<u64>) -> Reply {
-    let wait = spent.unwrap_or(60);
-    let remaining = if spent.is_some() { 0 } else { RATE_LIMIT_PER_MINUTE - 1 };
-    let reset = now_seconds.saturating_add_unsigned(wait);
-    let headers = reply.headers_mut();
-    headers.insert("x-ratelimit-limit", HeaderValue::from(RATE_LIMIT_PER_MINUTE));
-    headers.insert("x-ratelimit-remaining", HeaderValue::from(remaining));
-    headers.insert("x-ratelimit-reset", HeaderValue::from(reset));
-    if let Some(wait) = spent {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
-    }
-    reply
 }
 
 fn act(

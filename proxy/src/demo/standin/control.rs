@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use super::amount::Amount;
 use super::ledger::{Click, Conversion, Event, Ledger, Refund, Request, Signup};
+use super::rate::Rate;
 use super::wire::{Call, Failure};
 use crate::demo::http::{Reply, json, query_value, reply};
 
@@ -66,6 +67,8 @@ fn change_settings(state: &mut State, json: &[u8]) -> Result<(), Failure> {
         program: Option<Option<String>>,
         #[serde(default, deserialize_with = "named")]
         affiliates: Option<Option<Vec<String>>>,
+        #[serde(default, deserialize_with = "named")]
+        rate_limit: Option<Option<u32>>,
     }
     /// Tells a key that is `null` from one that is not there.
     fn named<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
@@ -78,6 +81,9 @@ fn change_settings(state: &mut State, json: &[u8]) -> Result<(), Failure> {
     settings.signing_secret = change.signing_secret.unwrap_or(settings.signing_secret.take());
     settings.program = change.program.unwrap_or(settings.program.take());
     settings.affiliates = change.affiliates.unwrap_or(settings.affiliates.take());
+    if let Some(limit) = change.rate_limit {
+        settings.rate = limit.map_or(Rate::Lifted, Rate::kept);
+    }
     Ok(())
 }
 

@@ -15,7 +15,7 @@
 //! | `DELETE /_received` | forgets it |
 //! | `POST /_behaviour` | lines up a fault, or a JSON list of them: see below |
 //! | `GET /_behaviour`, `DELETE /_behaviour` | lists them with how often each was applied; back to health |
-//! | `POST /_settings` | changes `api_key`, `signing_secret`, `program`, `affiliates` while it runs; `null` lifts one |
+//! | `POST /_settings` | changes `api_key`, `signing_secret`, `program`, `affiliates`, `rate_limit` (requests a minute; until it is set one is claimed and not kept) while it runs; `null` lifts one |
 //!
 //! A fault: `{"path":"/v1/conversions","times":3,"mode":"commit_and_drop"}`. `path` is exact, ends in `*`, or is `*` (default);
 //! `times` is how many requests it applies to, all when absent. The first fault in the list that fits and is not used up is
@@ -31,6 +31,7 @@ mod api;
 mod control;
 mod faults;
 mod ledger;
+mod rate;
 mod sales;
 mod signature;
 #[cfg(test)]
@@ -49,6 +50,7 @@ use usher_model::Clock;
 
 use self::faults::{Fault, Faults, Mode};
 use self::ledger::Ledger;
+use self::rate::Rate;
 use self::wire::{Call, Failure};
 use super::http::{BodyError, HangUp, Reply, read_body, reply, serve};
 use super::limits::REQUEST_BODY_MAX_BYTES;
@@ -64,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) program: Option<String>,
     /// The only affiliates there are; when absent every code but `nobody` is one.
     pub(crate) affiliates: Option<Vec<String>>,
+    /// How often it may be asked.
+    pub(crate) rate: Rate,
     /// What time it is.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -71,7 +75,14 @@ pub(crate) struct Settings {
 impl Settings {
     /// Takes any key, any program and any affiliate, signed or not.
     pub(crate) fn open(clock: Arc<dyn Clock>) -> Self {
-        Self { api_key: None, signing_secret: None, program: None, affiliates: None, clock }
+        Self {
+            api_key: None,
+            signing_secret: None,
+            program: None,
+            affiliates: None,
+            rate: Rate::default(),
+            clock,
+        }
     }
 }
 
@@ -149,7 +160,8 @@ impl Standin {
         if !call.path.starts_with("/v1/") {
             return Ok(control::answer(&mut self.state(), &call, head.uri.query()));
         }
-        let (reply, spent) = match fault.as_ref().and_then(instead) {
+        let too_many = self.state().settings.rate.count(call.now).map(too_many);
+        let (reply, spent) = match too_many.or_else(|| fault.as_ref().and_then(instead)) {
             Some(Instead::Nothing) => return Err(HangUp),
             Some(Instead::Reply { reply, spent }) => (reply, spent),
             None => {
@@ -167,7 +179,7 @@ impl Standin {
             _ => {}
         }
         noted.status = Some(reply.status().as_u16());
-        Ok(api::with_rate_limit(reply, call.now.seconds(), spent))
+        Ok(self.state().settings.rate.tell(reply, call.now, spent))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -184,16 +196,18 @@ enum Instead {
     Reply { reply: Reply, spent: Option<u64> },
 }
 
+/// The answer to one request too many.
+fn too_many(wait: u64) -> Instead {
+    let failure = Failure::plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests");
+    Instead::Reply { reply: failure.reply(Some(wait)), spent: Some(wait) }
+}
+
 /// `None` when the work is done in spite of the fault.
 fn instead(fault: &Fault) -> Option<Instead> {
     match fault.mode {
         Mode::Down | Mode::Drop => Some(Instead::Nothing),
         Mode::CommitAndDrop | Mode::Slow => None,
-        Mode::RateLimit => {
-            let wait = fault.retry_after.unwrap_or(1);
-            let failure = Failure::plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests");
-            Some(Instead::Reply { reply: failure.reply(Some(wait)), spent: Some(wait) })
-        }
+        Mode::RateLimit => Some(too_many(fault.retry_after.unwrap_or(1))),
         Mode::Unauthorized => {
             let reply = Failure::unauthorized("the API key is not valid").reply(None);
             Some(Instead::Reply { reply, spent: None })
