@@ -14,3 +14,4 @@ mod server_api_refunds;
 mod server_api_segment;
 mod tidy;
 mod trace;
+mod webhooks;
