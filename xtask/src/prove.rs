@@ -48,6 +48,8 @@ enum Promise {
     Outage,
     /// Duplicates over thirty days of virtual time
     Duplicates,
+    /// Requests that no payment provider would send, for ten minutes: no panic, no hang
+    Fuzz,
 }
 
 /// Runs what was asked for.
@@ -67,6 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let held = match promise {
             Promise::Simulation => simulate(&root, &histories(options))?,
             Promise::Outage | Promise::Duplicates => simulate(&root, &[name.clone()])?,
+            Promise::Fuzz => fuzz(&root)?,
             _ => with_processes(&root, &name)?,
         };
         if !held {
@@ -94,6 +97,12 @@ fn simulate(root: &Path, arguments: &[String]) -> Result<bool> {
     let mut run =
         vec!["test", "--release", "--locked", "--package", "usher-core", "--test", "simulation", "--"];
     run.extend(arguments.iter().map(String::as_str));
+    Ok(cargo(root, &run).status()?.success())
+}
+
+/// Recorded webhooks, changed at random and where it can be done signed anew.
+fn fuzz(root: &Path) -> Result<bool> {
+    let run = ["run", "--release", "--locked", "--package", "usher-providers", "--example", "fuzz"];
     Ok(cargo(root, &run).status()?.success())
 }
 
