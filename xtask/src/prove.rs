@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         say(&format!("prove {name}"))?;
         let held = match promise {
             Promise::Simulation => simulate(&root, &histories(options))?,
-            Promise::Outage | Promise::Duplicates => simulate(&root, &[name.clone()])?,
+            Promise::Outage | Promise::Duplicates => simulate(&root, std::slice::from_ref(&name))?,
             Promise::Fuzz => fuzz(&root)?,
             _ => with_processes(&root, &name)?,
         };
