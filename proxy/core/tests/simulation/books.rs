@@ -52,6 +52,8 @@ pub(crate) struct Books {
     pub(crate) events: BTreeMap<String, String>,
     /// What no client that keeps its promises asks for.
     pub(crate) faults: Vec<String>,
+    /// Refunds of more than is left, each with the sale's key.
+    pub(crate) too_much: Vec<(String, String)>,
     ids: u64,
 }
 
@@ -204,13 +206,14 @@ impl Books {
             return taken(200, &before.id);
         }
         let id = self.id("ref");
-        let Some(sale) = self.sales.values_mut().find(|sale| sale.id == of) else {
+        let Some((of_key, sale)) = self.sales.iter_mut().find(|(_, sale)| sale.id == of) else {
             return refused(404, "no such conversion");
         };
         let left = sale.amount - sale.back;
         let amount = asked.unwrap_or(left);
         if amount <= Decimal::ZERO || amount > left {
-            self.faults.push(format!("{key:?} gives back {amount} of {of}, of which {left} is left"));
+            let fault = format!("{key:?} gives back {amount} of {of}, of which {left} is left");
+            self.too_much.push((of_key.clone(), fault));
             return refused(400, "more than is left");
         }
         if text(fields, "currency").is_some_and(|currency| currency != sale.currency) {

@@ -106,8 +106,17 @@ fn asked(facts: &Facts) -> BTreeMap<(Job, &str), Vec<&Caller>> {
 /// The platform never sees what no client that keeps its promises asks for.
 fn faults(seen: &Seen<'_>, findings: &mut Findings) {
     if !seen.long() {
-        seen.books.faults.iter().for_each(|fault| findings.add(format!("platform: {fault}")));
+        let too_much =
+            seen.books.too_much.iter().filter(|(of, _)| !was_given_up(seen, of)).map(|(_, fault)| fault);
+        seen.books.faults.iter().chain(too_much).for_each(|fault| findings.add(format!("platform: {fault}")));
     }
+}
+
+/// Whether somebody gave up on a sale, be it while it was on its way. Then the ledger does not know what the platform calls
+/// it, so that a refund of it under that name is the platform's to weigh.
+fn was_given_up(seen: &Seen<'_>, sale: &str) -> bool {
+    let record = seen.record(Job::Conversion, sale);
+    record.is_some_and(|of| of.state == State::Closed && seen.facts.discarded.contains(&of.id))
 }
 
 /// What was acknowledged is at the platform, or the history says why not.
