@@ -1,6 +1,7 @@
 //! The edge: `usher serve` with a configuration of its own, in a directory of its own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,7 @@ pub struct Builder {
     upstream: BTreeMap<String, String>,
     site: BTreeMap<String, String>,
     store: Store,
+    under: Vec<String>,
 }
 
 impl Builder {
@@ -87,6 +89,12 @@ impl Builder {
         self
     }
 
+    /// Runs it under another program: that program with its arguments. It must become the edge, as `strace -D` does.
+    pub fn under(mut self, wrapper: Vec<String>) -> Self {
+        self.under = wrapper;
+        self
+    }
+
     /// Starts it and waits until it can take traffic.
     ///
     /// # Panics
@@ -105,14 +113,14 @@ impl Builder {
         let directory = tempfile::tempdir().expect("a directory for the edge");
         let config = directory.path().join("usher.toml");
         std::fs::write(&config, self.toml(directory.path())).expect("its configuration is written");
-        let process = launch(&config);
-        let (http, admin) = addresses(&process).await;
-        Edge { process, http, admin, config, _directory: directory }
+        let process = launch(&config, &self.under);
+        let (http, admin) = addresses(&process).await.expect("the edge ended before it listened");
+        Edge { process, http, admin, config, directory }
     }
 
     fn toml(&self, directory: &Path) -> String {
         let store = match &self.store {
-            Store::Sqlite => format!("sqlite:{}", directory.join("usher.db").display()),
+            Store::Sqlite => format!("sqlite:{}", database(directory).display()),
             Store::Url(url) => url.clone(),
         };
         let store = BTreeMap::from([("url".to_owned(), format!("{store:?}"))]);
@@ -139,7 +147,7 @@ pub struct Edge {
     http: SocketAddr,
     admin: SocketAddr,
     config: PathBuf,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Edge {
@@ -162,6 +170,7 @@ impl Edge {
                 ("names_secret", "\"names of the shop\""),
             ]),
             store: Store::Sqlite,
+            under: Vec::new(),
         };
         builder
             .platform_at(standin.address())
@@ -207,10 +216,27 @@ impl Edge {
     /// # Panics
     /// When it does not start.
     pub async fn restart(&mut self) {
-        self.process.kill();
-        self.process = launch(&self.config);
-        (self.http, self.admin) = addresses(&self.process).await;
+        assert!(self.relaunch(&[]).await, "the edge ended before it listened");
         self.ready().await;
+    }
+
+    /// Kills it if it still runs and starts it again under another program, as [`Builder::under`] says; an empty list is
+    /// none. Answers whether it came so far as to listen.
+    ///
+    /// # Panics
+    /// When it neither listens nor ends.
+    pub async fn relaunch(&mut self, under: &[String]) -> bool {
+        self.process.kill();
+        self.process = launch(&self.config, under);
+        let addresses = addresses(&self.process).await;
+        (self.http, self.admin) = addresses.unwrap_or((self.http, self.admin));
+        addresses.is_some()
+    }
+
+    /// The file of the embedded store.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        database(self.directory.path())
     }
 
     /// Runs another `usher` command with the edge's configuration.
@@ -236,6 +262,11 @@ impl Edge {
         &self.process
     }
 
+    /// The same, for its end.
+    pub fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Waits until it can take traffic.
     ///
     /// # Panics
@@ -249,16 +280,21 @@ impl Edge {
     }
 }
 
-fn launch(config: &Path) -> Process {
-    let mut command = Command::new(binary::usher());
-    command.arg("serve").arg("--config").arg(config);
+fn database(directory: &Path) -> PathBuf {
+    directory.join("usher.db")
+}
+
+fn launch(config: &Path, under: &[String]) -> Process {
+    let mut words = under.iter().map(OsStr::new).chain([binary::usher().as_os_str()]);
+    let mut command = Command::new(words.next().expect("at least the binary"));
+    command.args(words).arg("serve").arg("--config").arg(config);
     Process::start("the edge", &mut command)
 }
 
-/// The public and the operator's address, from the line that says `listening`.
-async fn addresses(process: &Process) -> (SocketAddr, SocketAddr) {
+/// The public and the operator's address, from the line that says `listening`; `None` when it ended first.
+async fn addresses(process: &Process) -> Option<(SocketAddr, SocketAddr)> {
     process
-        .said("where it listens", |line| {
+        .said_or_ended("where it listens", |line| {
             line.contains("listening").then(|| Some((field(line, "http")?, field(line, "admin")?))).flatten()
         })
         .await

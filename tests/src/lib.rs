@@ -21,6 +21,7 @@ mod network;
 mod process;
 mod redis;
 mod standin;
+pub mod strace;
 mod wait;
 mod watchdog;
 
@@ -30,6 +31,6 @@ pub use edge::{Builder, Edge, HOST, KEY, PROGRAM, Store};
 pub use http::{Answer, Request, SetCookie, get, post, raw, request};
 pub use network::{Network, Weather};
 pub use process::Process;
-pub use redis::RedisServer;
+pub use redis::{RedisGroup, RedisServer};
 pub use standin::{Received, Standin};
 pub use wait::{eventually, eventually_within, report};

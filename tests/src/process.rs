@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -54,6 +54,15 @@ impl Process {
     /// # Panics
     /// When the process ends or half a minute passes first.
     pub async fn said<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let found = self.said_or_ended(what, find).await;
+        found.unwrap_or_else(|| panic!("{} ended before it said {what}", self.name))
+    }
+
+    /// The same for a process that may end first: then `None`.
+    ///
+    /// # Panics
+    /// When half a minute passes first.
+    pub async fn said_or_ended<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let found = async {
             loop {
                 let more = self.said.more.notified();
@@ -67,11 +76,16 @@ impl Process {
                 more.await;
             }
         };
-        match tokio::time::timeout(PATIENCE, found).await {
-            Ok(Some(found)) => found,
-            Ok(None) => panic!("{} ended before it said {what}", self.name),
-            Err(_) => panic!("{} did not say {what} within {PATIENCE:?}", self.name),
-        }
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("{} did not say {what} within {PATIENCE:?}", self.name))
+    }
+
+    /// Waits until nothing that it started, nor itself, can say anything more.
+    ///
+    /// # Panics
+    /// When half a minute passes first.
+    pub async fn silent(&self) {
+        self.said_or_ended("its last word", |_| None::<()>).await;
     }
 
     /// Everything it has said so far and is still kept.
@@ -104,6 +118,11 @@ impl Process {
             let _ = self.child.wait();
             watchdog::forget(self.child.id());
         }
+    }
+
+    /// How it ended by itself; `None` while it runs, and when it was killed through its handle.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        if self.over { None } else { self.child.try_wait().ok().flatten() }
     }
 
     /// Whether it still runs.

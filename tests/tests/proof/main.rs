@@ -1,0 +1,16 @@
+//! What Usher promises, and the commands that try to break it: real processes, killed, cut off from power, disk, Redis or
+//! platform, and counted. `cargo xtask prove NAME` runs one at its full size; every run of the tests runs all, reduced
+//! (`size.rs`). Each prints one line with its numbers.
+
+mod chance;
+mod disk;
+mod judge;
+mod killed;
+mod merchant;
+mod once;
+mod power;
+mod redis;
+mod shelf;
+mod size;
+mod speed;
+mod start;
