@@ -77,7 +77,7 @@ pub(crate) enum Webhook {
     /// Send a recorded webhook to a running edge and print its answer
     #[command(
         after_help = "Exits with 0 when it was taken. A signature with a time counts for five minutes.\n\
-                      Example: usher webhook send paid.json --to http://127.0.0.1:8080/r/hooks/stripe"
+                      Example: usher webhook send paid.json --to http://127.0.0.1:8080/r/hooks/stripe --host shop.example"
     )]
     Send {
         /// The record, or - for standard input
@@ -85,6 +85,9 @@ pub(crate) enum Webhook {
         /// The webhook's address
         #[arg(long, value_name = "URL")]
         to: String,
+        /// The site's host, when the address has another
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
     },
 }
 

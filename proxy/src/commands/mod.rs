@@ -64,8 +64,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Webhook(Webhook::Explain { files }) => {
             webhook::explain(&files, given.as_deref(), &SystemClock, &mut out)?
         }
-        Command::Webhook(Webhook::Send { file, to }) => {
-            runtime()?.block_on(webhook::send(&file, &to, &mut out))?
+        Command::Webhook(Webhook::Send { file, to, host }) => {
+            runtime()?.block_on(webhook::send(&file, &to, host.as_deref(), &mut out))?
         }
         Command::Snippet(options) => snippet::run(&load(&locate(given)?)?, &options, &mut out)?,
     };

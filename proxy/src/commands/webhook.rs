@@ -4,7 +4,7 @@ use super::{load_for_store, locate};
 use crate::config::Config;
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Uri, header};
+use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -52,10 +52,15 @@ pub(super) fn explain(
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Sends a record to a running edge, byte for byte, and prints what it answers.
-pub(super) async fn send(file: &Path, to: &str, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+/// Sends a record to a running edge, byte for byte, and prints what it answers. `host` is the site's, where `to` has another.
+pub(super) async fn send(
+    file: &Path,
+    to: &str,
+    host: Option<&str>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     let recorded = recorded(file)?;
-    let request = request(&recorded, to)?;
+    let request = request(&recorded, to, host)?;
     let exchange = async {
         let answer = client()?.request(request).await.with_context(|| format!("{to} cannot be reached"))?;
         let status = answer.status();
@@ -67,6 +72,11 @@ pub(super) async fn send(file: &Path, to: &str, out: &mut dyn Write) -> anyhow::
         .await
         .map_err(|_| anyhow!("{to} did not answer within {} s", SENDING.as_secs()))??;
     writeln!(out, "{} {}", status.as_u16(), String::from_utf8_lossy(&body).trim_end())?;
+    if status == StatusCode::MISDIRECTED_REQUEST && host.is_none() {
+        super::complain(
+            "usher: an edge tells its sites apart by the host; name the site's: --host shop.example",
+        );
+    }
     Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -123,7 +133,7 @@ fn line<'c>(
 }
 
 /// The request as it was recorded. What belongs to the connection it was recorded on is left out.
-fn request(recorded: &Recorded, to: &str) -> anyhow::Result<Request<Full<Bytes>>> {
+fn request(recorded: &Recorded, to: &str, host: Option<&str>) -> anyhow::Result<Request<Full<Bytes>>> {
     let mut address: Uri = to
         .parse()
         .map_err(|_| anyhow!("--to {to:?} is no address; write https://shop.example/r/hooks/stripe"))?;
@@ -135,6 +145,10 @@ fn request(recorded: &Recorded, to: &str) -> anyhow::Result<Request<Full<Bytes>>
         address = format!("{to}?{query}").parse().context("the recorded address cannot be sent")?;
     }
     let mut request = Request::builder().method(recorded.method.as_str()).uri(address);
+    if let Some(host) = host {
+        let host = HeaderValue::try_from(host).with_context(|| format!("--host {host:?} is no host"))?;
+        request = request.header(header::HOST, host);
+    }
     for (name, value) in &recorded.headers {
         let name = HeaderName::try_from(name.as_str())
             .with_context(|| format!("the header {name:?} cannot be sent"))?;
@@ -152,4 +166,24 @@ fn request(recorded: &Recorded, to: &str) -> anyhow::Result<Request<Full<Bytes>>
         }
     }
     Ok(request.body(Full::new(Bytes::from(recorded.body.clone())))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_site_is_named_whatever_the_address_is() {
+        let record =
+            r#"{"provider":"stripe","url":"/k3/hooks/stripe","headers":{"Host":"old.example"},"body":"{}"}"#;
+        let recorded = Recorded::read(record).expect("a record");
+        let to = "http://127.0.0.1:8080/k3/hooks/stripe";
+        let host = |host| {
+            let request = request(&recorded, to, host).expect("a request");
+            request.headers().get_all(header::HOST).iter().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(host(Some("shop.example")), ["shop.example"]);
+        assert!(host(None).is_empty(), "the client takes the address's own");
+        assert!(request(&recorded, to, Some("a\nb")).is_err());
+    }
 }
