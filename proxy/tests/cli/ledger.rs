@@ -40,6 +40,12 @@ impl Ledger {
         self.refuse(Entry { names: vec![called.to_owned()], ..sale(name, now()) }, "422");
     }
 
+    /// What Stripe says when a payment of its own is an invoice's.
+    pub(crate) fn linked(&self, name: &str, alias_of: &str) {
+        let stripe = Source::new("stripe").expect("a source");
+        self.runtime.block_on(self.store.link(&shop(), &stripe, name, alias_of, now())).expect("linked");
+    }
+
     /// A refund of 25 of a payment that nobody has reported.
     pub(crate) fn orphan(&self, name: &str, payment: &str) {
         let of = PaymentRef::Named(vec![payment.to_owned()]);

@@ -89,6 +89,19 @@ fn an_orphan_is_mentioned_listed_and_explained() {
 }
 
 #[test]
+fn a_sale_is_found_by_what_a_provider_has_linked_to_it() {
+    let webhook = "[[site.webhook]]\nprovider = \"stripe\"\nsecret = { env = \"NOT_SET_HERE\" }\n";
+    let place = Place::new(&format!("{GOOD}{webhook}"));
+    let ledger = Ledger::new(&place);
+    ledger.waiting("in_1");
+    ledger.linked("pi_1", "in_1");
+    let told = place.run(&["trace", "pi_1"]).done();
+    assert!(told.starts_with("conv_in_1: a sale of 89.91 USD on site shop\n"), "{told}");
+    let said = place.run(&["trace", "pi_2"]).failed();
+    assert!(said.contains("nothing here goes by \"pi_2\""), "{said}");
+}
+
+#[test]
 fn a_name_that_several_go_by_is_asked_back() {
     let place = Place::new(GOOD);
     let ledger = Ledger::new(&place);

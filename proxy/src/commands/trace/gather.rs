@@ -1,7 +1,9 @@
 //! What the ledger knows of an id, put together: a payment with its refunds and its click is one story.
 
 use std::collections::BTreeSet;
-use usher_model::{Click, ClickId, Job, OrderBinding, Payment, PaymentRef, Record, RecordId, SiteName};
+use usher_model::{
+    Click, ClickId, Job, OrderBinding, Payment, PaymentRef, Record, RecordId, SiteName, Source,
+};
 use usher_store::{Result, Store};
 
 /// What goes by an id.
@@ -46,12 +48,16 @@ impl Found {
     }
 }
 
-/// Looks an id up in these sites.
-pub(super) async fn gather(store: &dyn Store, sites: &[SiteName], name: &str) -> Result<Found> {
+/// Looks an id up in these sites, each with the sources of its webhooks.
+pub(super) async fn gather(
+    store: &dyn Store,
+    sites: &[(SiteName, Vec<Source>)],
+    name: &str,
+) -> Result<Found> {
     let mut found = Found::default();
-    for site in sites {
+    for (site, sources) in sites {
         let mut told = BTreeSet::new();
-        for record in store.find(site, name).await? {
+        for record in named(store, site, sources, name).await? {
             if record.job == Job::Click {
                 continue;
             }
@@ -75,6 +81,23 @@ pub(super) async fn gather(store: &dyn Store, sites: &[SiteName], name: &str) ->
         }
     }
     Ok(found)
+}
+
+/// The records of that name; when there is none, the payment that a provider has linked the name to, as Stripe links the
+/// payment that its pages show to the invoice that was reported.
+async fn named(store: &dyn Store, site: &SiteName, sources: &[Source], name: &str) -> Result<Vec<Record>> {
+    let records = store.find(site, name).await?;
+    if !records.is_empty() {
+        return Ok(records);
+    }
+    let of = PaymentRef::Named(vec![name.to_owned()]);
+    for source in sources {
+        if let Some(payment) = store.payment(site, source, &of).await? {
+            let found = store.find(site, payment.id.as_str()).await?.into_iter();
+            return Ok(found.filter(|record| record.id == payment.id.as_str()).collect());
+        }
+    }
+    Ok(records)
 }
 
 /// The payment that a refund is of, when it is here; else the record itself.

@@ -11,7 +11,7 @@ use crate::{cli::Trace, config::Config};
 use anyhow::bail;
 use gather::gather;
 use std::{io::Write, process::ExitCode};
-use usher_model::{Clock, SiteName};
+use usher_model::{Clock, SiteName, Source};
 
 /// Looks the id up and tells its story.
 pub(super) async fn run(
@@ -23,7 +23,7 @@ pub(super) async fn run(
     let sites = super::chosen(config, options.site.as_deref())?;
     let store = super::open_filled(config).await?;
     let id = options.id.trim();
-    let found = gather(&*store, &sites, id).await?;
+    let found = gather(&*store, &with_sources(config, &sites), id).await?;
     if found.is_empty() {
         let sites = sites.iter().map(SiteName::as_str).collect::<Vec<_>>().join(", ");
         bail!(
@@ -37,4 +37,14 @@ pub(super) async fn run(
         false => story::print(&found, clock.now(), out)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each of these sites with the sources of its webhooks: what they have linked is known by the source.
+fn with_sources(config: &Config, sites: &[SiteName]) -> Vec<(SiteName, Vec<Source>)> {
+    let all = config.sites.iter().zip(&config.webhooks);
+    all.filter(|(site, _)| sites.contains(&site.name))
+        .map(|(site, webhooks)| {
+            (site.name.clone(), webhooks.iter().map(|webhook| webhook.name.clone()).collect())
+        })
+        .collect()
 }
