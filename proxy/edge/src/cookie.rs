@@ -1,14 +1,16 @@
-//! The visitor's two cookies: `affonso_referral` holds the bare click id, `affonso_data` the discounts, both for scripts
-//! to read. Their form is the platform's (`<https://docs.affonso.io/api/with-tracking-pixel>`).
+//! The visitor's cookies: `affonso_referral` holds the bare click id, `affonso_data` the discounts, both for scripts to read.
+//! Their form is the platform's (`<https://docs.affonso.io/api/with-tracking-pixel>`). A third, which no script reads, proves
+//! the click by the site's signature.
 
+use crate::table::Face;
 use cookie::{Cookie, SameSite, time::Duration};
 use http::{
     HeaderMap, HeaderValue,
     header::{COOKIE, SET_COOKIE},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
-use std::net::IpAddr;
-use usher_model::{ClickId, CookieDomain, Site, limits::COOKIE_DATA_BYTES};
+use std::{borrow::Cow, net::IpAddr};
+use usher_model::{ClickId, CookieDomain, limits::COOKIE_DATA_BYTES};
 
 const REFERRAL: &str = "affonso_referral";
 const DATA: &str = "affonso_data";
@@ -30,19 +32,27 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct Grant {
     /// The click.
     pub(crate) click: ClickId,
+    /// The same click, signed.
+    pub(crate) proof: Option<String>,
     /// Discounts, as JSON text.
     pub(crate) data: Option<String>,
 }
 
 impl Grant {
     /// Adds the `Set-Cookie` fields for a request that came to `host`. Data that does not fit is left out.
-    pub(crate) fn write(&self, headers: &mut HeaderMap, site: &Site, host: &str, https: bool) {
+    pub(crate) fn write(&self, headers: &mut HeaderMap, face: &Face, host: &str, https: bool) {
+        let site = &face.site;
         let data = self.data.as_ref().map(|text| utf8_percent_encode(text, COMPONENT).to_string());
         let data = data.filter(|value| value.len() <= COOKIE_DATA_BYTES).map(|value| (DATA, value));
-        for (name, value) in [Some((REFERRAL, self.click.as_str().to_owned())), data].into_iter().flatten() {
+        // A proof of another click would outrank this one.
+        let proof = face.proof_cookie.as_deref().map(|name| (name, self.proof.clone().unwrap_or_default()));
+        let referral = (REFERRAL, self.click.as_str().to_owned());
+        for (name, value) in [Some(referral), proof, data].into_iter().flatten() {
+            let days = if value.is_empty() { 0 } else { i64::from(site.cookie_days) };
             let cookie = Cookie::build((name, value))
                 .path("/")
-                .max_age(Duration::days(i64::from(site.cookie_days)))
+                .max_age(Duration::days(days))
+                .http_only(face.proof_cookie.as_deref() == Some(name))
                 .same_site(SameSite::Lax);
             let cookie = if https { cookie.secure(true) } else { cookie };
             let cookie = match domain(&site.cookie_domain, host) {
@@ -58,14 +68,17 @@ impl Grant {
 
 /// The click that the request's cookie names: of several, the first that is well-formed.
 pub(crate) fn click(headers: &HeaderMap) -> Option<ClickId> {
+    values(headers, REFERRAL).find_map(|value| ClickId::new(value).ok())
+}
+
+/// The values of the request's cookies of that name, in their order, but for those that are no text.
+pub(crate) fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = Cow<'h, str>> {
     let lines = headers.get_all(COOKIE).iter();
-    let mut pairs = lines.flat_map(|line| line.as_bytes().split(|b| *b == b';')).map(<[u8]>::trim_ascii);
-    pairs.find_map(|pair| {
-        let value =
-            pair.strip_prefix(REFERRAL.as_bytes())?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|b| *b == b';')).map(<[u8]>::trim_ascii);
+    pairs.filter_map(move |pair| {
+        let value = pair.strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
         let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-        let value = percent_decode(value).decode_utf8().ok()?;
-        ClickId::new(value).ok()
+        percent_decode(value).decode_utf8().ok()
     })
 }
 
@@ -99,8 +112,9 @@ mod tests {
 
     fn granted(data: Option<&str>, host: &str, https: bool) -> Vec<String> {
         let mut headers = HeaderMap::new();
-        let grant = Grant { click: ClickId::new("abc-1").expect("an id"), data: data.map(str::to_owned) };
-        grant.write(&mut headers, &fixture::site(), host, https);
+        let click = ClickId::new("abc-1").expect("an id");
+        let grant = Grant { click, proof: None, data: data.map(str::to_owned) };
+        grant.write(&mut headers, &fixture::face(fixture::site()), host, https);
         headers.get_all(SET_COOKIE).iter().map(|field| field.to_str().expect("text").to_owned()).collect()
     }
 

@@ -116,7 +116,7 @@ impl Edge {
 
         if let Some(grant) = grant.filter(|_| caller != Caller::Foreign) {
             let https = client::is_https(peer, &head.headers, &table.trusted);
-            grant.write(answer.headers_mut(), &face.site, host, https);
+            grant.write(answer.headers_mut(), face, host, https);
         }
         if route.is_for_browsers() {
             caller.allow(answer.headers_mut());

@@ -1,5 +1,7 @@
 //! What the unit tests share.
 
+use crate::{metrics::Metrics, table::Face};
+use prometheus_client::registry::Registry;
 use referral::Parameters;
 use usher_model::{Secret, Site, SiteName};
 
@@ -11,4 +13,8 @@ pub(crate) fn site() -> Site {
         api_keys: vec![Secret::new("key")],
         ..Site::new(name, vec!["shop.example".to_owned()], "prog".to_owned())
     }
+}
+
+pub(crate) fn face(site: Site) -> Face {
+    Face::new(site, Vec::new(), &Metrics::register(&mut Registry::default()))
 }

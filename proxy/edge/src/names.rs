@@ -59,6 +59,11 @@ impl Names {
     }
 }
 
+/// The name of the cookie that proves a click. It says as little as the paths do.
+pub(crate) fn cookie(secret: &Secret, site: &SiteName) -> String {
+    first_harmless(secret, site, "proof", &[])
+}
+
 /// Letters and digits of a name.
 const LENGTH: usize = 6;
 

@@ -6,7 +6,7 @@ use crate::{
     fault::Fault,
     host,
     metrics::{Meters, Metrics},
-    names::Names,
+    names::{self, Names},
     routes::{self, Route},
 };
 use bytes::Bytes;
@@ -39,6 +39,8 @@ pub(crate) struct Table {
 pub(crate) struct Face {
     pub(crate) site: Arc<Site>,
     pub(crate) names: Names,
+    /// What the cookie is called that proves a click, where the site signs clicks.
+    pub(crate) proof_cookie: Option<String>,
     pub(crate) script: Asset,
     pub(crate) keys: Keys,
     /// By what stands in their addresses.
@@ -96,7 +98,7 @@ impl Table {
 }
 
 impl Face {
-    fn new(mut site: Site, webhooks: Vec<Webhook>, metrics: &Metrics) -> Self {
+    pub(crate) fn new(mut site: Site, webhooks: Vec<Webhook>, metrics: &Metrics) -> Self {
         // The request's host is compared in this form; the configuration's may differ from it in the spelling.
         for name in &mut site.hosts {
             let bracketed = if name.contains("::") && !name.starts_with('[') {
@@ -109,6 +111,9 @@ impl Face {
             }
         }
         let names = Names::derive(site.names_secret.as_ref(), &site.name);
+        let key = site.click_signing_key.as_ref();
+        let proof_cookie =
+            key.map(|key| names::cookie(site.names_secret.as_ref().unwrap_or(key), &site.name));
         let told = snippet::Names {
             track: &names.track,
             signups: &names.signups,
@@ -127,6 +132,7 @@ impl Face {
                 .collect(),
             meters: Meters::new(site.name.as_str(), metrics),
             names,
+            proof_cookie,
             site: Arc::new(site),
         }
     }

@@ -1,13 +1,13 @@
 //! Phase `identify`: who makes the request, as far as a job needs to know.
 
-use crate::cookie;
+use crate::{cookie, table::Face};
 use http::{
     HeaderMap, HeaderName, Method,
     header::{ORIGIN, REFERER, USER_AGENT},
     request::Parts,
 };
 use std::net::IpAddr;
-use usher_core::{Signals, Visitor};
+use usher_core::{Signals, SignedClick, Visitor};
 
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const PURPOSE: HeaderName = HeaderName::from_static("purpose");
@@ -15,7 +15,14 @@ const X_MOZ: HeaderName = HeaderName::from_static("x-moz");
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 
 /// The visitor behind `head`.
-pub(crate) fn of(head: &Parts, address: IpAddr) -> Visitor {
+pub(crate) fn of(head: &Parts, address: IpAddr, face: &Face) -> Visitor {
+    let proof = face.proof_cookie.as_ref().and_then(|name| {
+        cookie::values(&head.headers, name).find_map(|text| SignedClick::verify(&face.site, &text))
+    });
+    Visitor { signed: proof, ..unproved(head, address) }
+}
+
+fn unproved(head: &Parts, address: IpAddr) -> Visitor {
     Visitor {
         address,
         user_agent: text(&head.headers, &USER_AGENT).unwrap_or_default(),
@@ -58,7 +65,7 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, HeaderValue::from_bytes(value).expect("a value"));
         }
-        of(&request.body(()).expect("a request").into_parts().0, IpAddr::from([192, 0, 2, 1]))
+        unproved(&request.body(()).expect("a request").into_parts().0, IpAddr::from([192, 0, 2, 1]))
     }
 
     #[test]

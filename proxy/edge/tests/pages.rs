@@ -3,6 +3,7 @@
 mod support;
 
 use support::World;
+use usher_model::Secret;
 
 #[tokio::test]
 async fn a_report_gets_the_click_and_its_cookies() {
@@ -38,6 +39,40 @@ async fn a_report_gets_the_click_and_its_cookies() {
         "{}",
         world.metrics()
     );
+}
+
+#[tokio::test]
+async fn a_site_that_signs_clicks_believes_what_it_signed_and_no_other() {
+    let world = World::with(|site| site.click_signing_key = Some(Secret::new("a key of the site"))).await;
+    let reply = world.report().header("X-Forwarded-For", "198.51.100.7").send().await;
+    let cookies = reply.all("set-cookie");
+    let proof = *cookies.iter().find(|field| field.contains("HttpOnly")).expect("one that no script reads");
+    for part in ["Path=/", "Max-Age=2592000", "SameSite=Lax", "Secure", "Domain=shop.example"] {
+        assert!(proof.split("; ").any(|found| found == part), "{part} in {proof}");
+    }
+    let pair = proof.split(';').next().expect("a name and a value");
+    assert!(!pair.contains("affonso") && pair.contains("=cid-1.alice."), "{pair}");
+
+    // The readable cookie was overwritten by somebody who stuffs cookies; the proof is stronger.
+    let stuffed = format!("affonso_referral=cid-of-mallory; {pair}");
+    let lead = |cookies: &str| {
+        let page = world.ask("POST", "/r/signups").header("Origin", "https://shop.example");
+        let page = page.header("Content-Type", "application/json").header("Cookie", cookies);
+        page.body(r#"{"email":"kim@example.org"}"#).send()
+    };
+    assert_eq!(lead(&stuffed).await.status, 201);
+    let forged = format!("affonso_referral=cid-1; {}", pair.replace("=cid-1.", "=cid-2."));
+    assert_eq!(lead(&forged).await.status, 200, "the same lead: what was forged is as if it was not there");
+    let bodies: Vec<String> = world.platform.delivered().into_iter().map(|(_, body)| body).collect();
+    assert!(matches!(&bodies[..], [one] if one.contains("cid-1") && !one.contains("mallory")), "{bodies:?}");
+
+    // Where another click is granted that nobody can prove, the proof of the old one goes.
+    let handed = r#"{"programId":"prog","upgradeClickId":"from-elsewhere","hasConsent":true}"#;
+    let page = world.ask("POST", "/r/track").header("Origin", "https://shop.example");
+    let page = page.header("Content-Type", "application/json").header("Cookie", &stuffed);
+    let reply = page.body(handed).send().await;
+    let gone = reply.all("set-cookie").into_iter().find(|field| field.contains("HttpOnly"));
+    assert!(gone.is_some_and(|field| field.contains("=; ") && field.contains("Max-Age=0")), "{gone:?}");
 }
 
 #[tokio::test]

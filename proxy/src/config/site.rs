@@ -33,7 +33,8 @@ pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<(Site
         (attribution(section), code_or_click(section), consent(section));
     let honour_gpc = section.flag("honour_gpc");
     let webhooks = webhook::read(section, secrets);
-    unserved::of_site(section, secrets);
+    let click_signing_key = secrets.one(section, "click_signing_key", Use::Key);
+    unserved::of_site(section);
 
     // What is not written is as it is without a word; what is written wrong has been reported.
     let silent = Site::new(name?, hosts?, program?);
@@ -49,6 +50,7 @@ pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<(Site
         names_secret,
         api_keys,
         signing_secrets,
+        click_signing_key,
         ..silent
     };
     advice::names(section, &site);

@@ -426,7 +426,6 @@ fn warnings_do_not_refuse() {
     assert!(warnings(&site("api_keys = []")).contains("nobody can report sales"));
     for later in [
         "origin = \"http://127.0.0.1:1\"",
-        "click_signing_key = { env = \"KEY\" }",
         "links = [{ path = \"/a\", affiliate = \"a\", to = \"https://a.example\" }]",
         "[tls]\ncertificates = \"certs/\"",
         "[server]\nhttps = \"0.0.0.0:8443\"",

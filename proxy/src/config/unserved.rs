@@ -3,7 +3,6 @@
 use super::{
     keys,
     reader::{Place, Section, Text, quoted},
-    secrets::{Secrets, Use},
 };
 use url::Url;
 use usher_model::AffiliateCode;
@@ -31,14 +30,12 @@ pub(super) fn tls(root: &Section<'_>) {
     acme.text("contact");
 }
 
-/// `origin`, `click_signing_key` and `[[site.links]]`
-pub(super) fn of_site(site: &Section<'_>, secrets: &Secrets<'_>) {
+/// `origin` and `[[site.links]]`
+pub(super) fn of_site(site: &Section<'_>) {
     if let Some(origin) = site.text("origin") {
         web_address(&origin);
         not_served(&origin.place);
     }
-    secrets.one(site, "click_signing_key", Use::Key);
-    warn(site, "click_signing_key");
     let links = site.sections("links", keys::LINK);
     if let Some(first) = links.first() {
         not_served(first.place());

@@ -32,6 +32,8 @@ pub struct Tracked {
     pub answer: Map<String, Value>,
     /// Set the cookie `affonso_referral` to this.
     pub cookie: Option<ClickId>,
+    /// Set the signed cookie to this: it proves the same click. Without one the visitor shall keep none of another click.
+    pub proof: Option<String>,
     /// Set the cookie `affonso_data` to this JSON.
     pub data: Option<String>,
 }
@@ -307,7 +309,7 @@ impl Tracked {
     fn nothing() -> Self {
         let empty = json!({"cid": "", "data": {"discount": null, "affiliateCoupons": []}});
         match empty {
-            Value::Object(answer) => Self { answer, cookie: None, data: None },
+            Value::Object(answer) => Self { answer, cookie: None, proof: None, data: None },
             _ => Self::default(),
         }
     }

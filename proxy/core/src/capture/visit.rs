@@ -5,7 +5,7 @@ use super::{
     memory::{Remembered, VisitorKeyParts, visitor_key},
     request::cut,
 };
-use crate::{Tools, Visitor};
+use crate::{SignedClick, Tools, Visitor};
 use serde_json::{Map, Value, json};
 use std::{net::IpAddr, sync::Arc};
 use usher_model::{Click, Consent, Site, limits};
@@ -100,7 +100,10 @@ impl Visit<'_> {
         let offers = data["discount"].is_object()
             || data["affiliateCoupons"].as_array().is_some_and(|all| !all.is_empty());
         let data = (self.consents && offers).then(|| data.to_string());
-        Tracked { answer, cookie: self.consents.then(|| known.id.clone()), data }
+        let cookie = self.consents.then(|| known.id.clone());
+        let proof =
+            known.click().filter(|_| self.consents).and_then(|click| SignedClick::sign(self.site, click));
+        Tracked { answer, cookie, proof, data }
     }
 }
 

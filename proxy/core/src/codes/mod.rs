@@ -38,6 +38,8 @@ pub struct Resolved {
     pub answer: Map<String, Value>,
     /// Set the cookie `affonso_referral` to this.
     pub cookie: Option<ClickId>,
+    /// Set the signed cookie to this, which proves the same click.
+    pub proof: Option<String>,
 }
 
 /// Promo codes in memory.
@@ -83,16 +85,17 @@ impl Codes {
             });
         };
         let validity = code.validity(now);
-        let mut resolved = Resolved { answer: view(&folded, &code, validity), cookie: None };
+        let mut resolved = Resolved { answer: view(&folded, &code, validity), cookie: None, proof: None };
         let wins = match site.code_or_click {
             CodeOrClick::Code | CodeOrClick::Latest => true,
-            CodeOrClick::Click => visitor.cookie.is_none(),
+            CodeOrClick::Click => visitor.cookie.is_none() && visitor.signed.is_none(),
         };
         if validity == Validity::Valid && wins {
             let tracked = capture.code_applied(site, &code.affiliate, visitor).await;
             if let Some(id) = tracked.cookie {
                 resolved.answer.insert("cid".to_owned(), id.as_str().into());
                 resolved.cookie = Some(id);
+                resolved.proof = tracked.proof;
             }
         }
         Ok(resolved)

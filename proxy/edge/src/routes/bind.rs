@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub(super) async fn act(call: &Call<'_>, body: Incoming) -> Result<Outcome, Fault> {
     let body = page_body(call, body).await?;
-    let visitor = visitor::of(call.head, call.address);
+    let visitor = visitor::of(call.head, call.address, call.face);
     let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
     call.detached(async move { core.conversions.bind(&site, &body, &visitor).await }).await??;
     Ok(answer::empty(StatusCode::NO_CONTENT).into())

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(super) async fn act(call: &Call<'_>, code: &str) -> Result<Outcome, Fault> {
     // What is no UTF-8 becomes a code that nobody can have, and counts as a guess like any other.
     let code = percent_decode_str(code).decode_utf8_lossy().into_owned();
-    let mut visitor = visitor::of(call.head, call.address);
+    let mut visitor = visitor::of(call.head, call.address, call.face);
     // Somebody else's page may not make its visitors ours: no click, no cookie.
     visitor.signals.head |= call.caller == Caller::Foreign;
     let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
@@ -24,6 +24,6 @@ pub(super) async fn act(call: &Call<'_>, code: &str) -> Result<Outcome, Fault> {
         .await??;
     Ok(Outcome {
         answer: answer::json(StatusCode::OK, &resolved.answer),
-        grant: resolved.cookie.map(|click| Grant { click, data: None }),
+        grant: resolved.cookie.map(|click| Grant { click, proof: resolved.proof, data: None }),
     })
 }

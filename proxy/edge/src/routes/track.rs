@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 pub(super) async fn act(call: &Call<'_>, body: Incoming) -> Result<Outcome, Fault> {
     let body = page_body(call, body).await?;
-    let visitor = visitor::of(call.head, call.address);
+    let visitor = visitor::of(call.head, call.address, call.face);
     let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
     let tracked = call.detached(async move { core.capture.track(&site, &body, &visitor).await }).await??;
     call.face.meters.tracked(tracked.cookie.as_ref());
-    let data = tracked.data;
+    let (proof, data) = (tracked.proof, tracked.data);
     Ok(Outcome {
         answer: answer::json(StatusCode::OK, &tracked.answer),
-        grant: tracked.cookie.map(|click| Grant { click, data }),
+        grant: tracked.cookie.map(|click| Grant { click, proof, data }),
     })
 }
