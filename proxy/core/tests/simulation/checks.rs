@@ -140,7 +140,7 @@ fn acknowledged(seen: &Seen<'_>, job: Job, key: &str, callers: &[&Caller], findi
         State::Delivered if job == Job::Conversion => same_sale(&seen.books.sales[key], key, body, findings),
         State::Delivered => {}
         State::Closed | State::Dead if excused(seen, record) => {}
-        State::Orphan if record.job == Job::Refund => {}
+        State::Orphan if refunds::has_no_payment(seen, key) => {}
         State::Blocked if refunds::waits_for_a_person(seen, record) => {}
         state => {
             findings.add(format!(

@@ -89,7 +89,7 @@ fn plan(seed: u64) -> Plan {
         steps.push(step(0, What::Again { payment: long_ago, changed: false, patient: true }));
         steps.push(step(dice.between(1_000, 30_000), What::Skip(24 * HOUR_MS / STRETCHES)));
     }
-    Plan { seed, rate, first_click: false, click_wins: false, retention_days: 395, steps }
+    Plan { seed, rate, first_click: false, click_wins: false, retention_days: 395, death: None, steps }
 }
 
 fn trouble(dice: &Dice, steps: &mut Vec<Step>) {

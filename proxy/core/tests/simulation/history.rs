@@ -2,6 +2,7 @@
 
 use super::{
     checks::check,
+    life::Death,
     plan::Plan,
     trace::Loudness,
     world::{World, play},
@@ -9,10 +10,11 @@ use super::{
 use std::{
     cell::RefCell,
     collections::hash_map::RandomState,
+    fmt,
     hash::BuildHasher,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex,
+        Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -84,6 +86,36 @@ pub(crate) fn by_chance() -> u64 {
     RandomState::new().hash_one(0) >> 16
 }
 
+/// Which history it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Which {
+    pub(crate) seed: u64,
+    /// Instead of those that the seed says.
+    pub(crate) death: Option<Death>,
+}
+
+impl Which {
+    fn plan(self) -> Plan {
+        let plan = Plan::of(self.seed);
+        match self.death {
+            Some(death) => plan.with_death(death),
+            None => plan,
+        }
+    }
+}
+
+/// The command that plays it aloud.
+impl fmt::Display for Which {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Death { calls, done }) = self.death else {
+            return write!(to, "cargo xtask prove simulation --seed {}", self.seed);
+        };
+        let when = if done { "--dies-after" } else { "--dies-before" };
+        let run = "cargo test --release -p usher-core --test simulation -- histories";
+        write!(to, "{run} --seed {} {when} {calls}", self.seed)
+    }
+}
+
 #[derive(Default)]
 struct Total {
     histories: u64,
@@ -95,30 +127,16 @@ struct Total {
     delivered: usize,
     /// Over all traces, whatever the order in which they were played.
     hash: u64,
-    broken: Vec<(u64, Vec<String>)>,
+    broken: Vec<(Which, Vec<String>)>,
 }
 
-/// Plays the histories of so many seeds on two threads; whether the promise held in all.
+/// Plays the histories of so many seeds; whether the promise held in all.
 pub(crate) fn many(first: u64, seeds: u64) -> bool {
     let began = Instant::now();
-    let next = AtomicU64::new(first);
-    let total = Mutex::new(Total::default());
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Relaxed);
-                    if seed >= first + seeds || total.lock().expect("whole").broken.len() >= BROKEN {
-                        return;
-                    }
-                    let outcome = once_or_twice(seed);
-                    total.lock().expect("whole").add(seed, outcome);
-                }
-            });
-        }
+    let total = on_two_threads(first, seeds, |seed, total| {
+        let outcome = once_or_twice(seed);
+        lock(total).add(Which { seed, death: None }, outcome);
     });
-    let mut total = total.into_inner().expect("whole");
-    total.broken.sort();
     println!(
         "simulation: {} histories from seed {first} ({} of them twice, to the same trace), {} broken; {} delivered, {} deaths, \
          {:.1} days of virtual time in {:.1} s; trace of {} lines, hash {:016x}",
@@ -132,14 +150,53 @@ pub(crate) fn many(first: u64, seeds: u64) -> bool {
         total.lines,
         total.hash,
     );
-    for (seed, wrong) in &total.broken {
-        println!("seed {seed} (cargo xtask prove simulation --seed {seed}):");
-        wrong.iter().take(5).for_each(|wrong| println!("  {wrong}"));
-    }
-    if let Some((seed, _)) = total.broken.first() {
-        show_shrunk(*seed);
-    }
-    total.broken.is_empty()
+    total.held()
+}
+
+/// Plays the histories of so many seeds once for each call of the store, with a death before it, and once more with a death
+/// after it; whether the promise held in all.
+pub(crate) fn every_death(seeds: u64) -> bool {
+    let began = Instant::now();
+    let total = on_two_threads(0, seeds, |seed, total| {
+        for death in (1..).flat_map(|calls| [false, true].map(|done| Death { calls, done })) {
+            let outcome = played(Plan::of(seed).with_death(death), Loudness::Hashed);
+            // It has come to rest before.
+            if outcome.deaths == 0 {
+                return;
+            }
+            lock(total).add(Which { seed, death: Some(death) }, outcome);
+        }
+    });
+    println!(
+        "simulation: a death before and after each call of the store of {seeds} histories: {} histories, {} broken, in {:.1} s",
+        total.histories,
+        total.broken.len(),
+        began.elapsed().as_secs_f64(),
+    );
+    total.held()
+}
+
+fn on_two_threads(first: u64, seeds: u64, play: impl Fn(u64, &Mutex<Total>) + Sync) -> Total {
+    let next = AtomicU64::new(first);
+    let total = Mutex::new(Total::default());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Relaxed);
+                    if seed >= first + seeds || lock(&total).broken.len() >= BROKEN {
+                        return;
+                    }
+                    play(seed, &total);
+                }
+            });
+        }
+    });
+    total.into_inner().expect("whole")
+}
+
+fn lock(total: &Mutex<Total>) -> MutexGuard<'_, Total> {
+    total.lock().expect("whole")
 }
 
 fn once_or_twice(seed: u64) -> Outcome {
@@ -157,38 +214,51 @@ fn once_or_twice(seed: u64) -> Outcome {
 }
 
 impl Total {
-    fn add(&mut self, seed: u64, outcome: Outcome) {
+    fn add(&mut self, which: Which, outcome: Outcome) {
         self.histories += 1;
         self.twice += u64::from(outcome.again);
         self.lines += outcome.lines;
         self.lasted += outcome.lasted;
         self.deaths += outcome.deaths;
         self.delivered += outcome.delivered;
-        self.hash = self.hash.wrapping_add(outcome.hash.wrapping_mul(seed | 1));
+        self.hash = self.hash.wrapping_add(outcome.hash.wrapping_mul(which.seed | 1));
         if !outcome.wrong.is_empty() {
-            self.broken.push((seed, outcome.wrong));
+            self.broken.push((which, outcome.wrong));
         }
+    }
+
+    /// Shows what broke, if anything did.
+    fn held(mut self) -> bool {
+        self.broken.sort();
+        for (which, wrong) in &self.broken {
+            println!("seed {} ({which}):", which.seed);
+            wrong.iter().take(5).for_each(|wrong| println!("  {wrong}"));
+        }
+        if let Some((which, _)) = self.broken.first() {
+            show_shrunk(*which);
+        }
+        self.broken.is_empty()
     }
 }
 
 /// Plays one history aloud; whether the promise held.
-pub(crate) fn replay(seed: u64) -> bool {
-    let plan = Plan::of(seed);
+pub(crate) fn replay(which: Which) -> bool {
+    let plan = which.plan();
     println!("{plan:#?}");
     let outcome = played(plan, Loudness::Aloud);
-    println!("seed {seed}: trace of {} lines, hash {:016x}", outcome.lines, outcome.hash);
+    println!("seed {}: trace of {} lines, hash {:016x}", which.seed, outcome.lines, outcome.hash);
     if outcome.wrong.is_empty() {
         println!("the promise held");
         return true;
     }
     outcome.wrong.iter().for_each(|wrong| println!("broken: {wrong}"));
-    show_shrunk(seed);
+    show_shrunk(which);
     false
 }
 
 /// Leaves out steps while it still breaks, and shows what is left.
-fn show_shrunk(seed: u64) {
-    let mut plan = Plan::of(seed);
+fn show_shrunk(which: Which) {
+    let mut plan = which.plan();
     let breaks = |plan: &Plan| !played(plan.clone(), Loudness::Hashed).wrong.is_empty();
     let mut length = plan.steps.len() / 2;
     while length > 0 {
@@ -200,7 +270,7 @@ fn show_shrunk(seed: u64) {
         }
         length /= 2;
     }
-    println!("seed {seed} breaks with these steps alone:");
+    println!("seed {} breaks with these steps alone:", which.seed);
     plan.steps.iter().for_each(|step| println!("  after {:>5} ms {:?}", step.pause_ms, step.what));
     played(plan, Loudness::Hashed).wrong.iter().for_each(|wrong| println!("  broken: {wrong}"));
 }

@@ -113,6 +113,22 @@ pub(crate) fn paid_back(refund: u16, payment: u16, cents: u32, paid: Option<u32>
     (key, Request::Hook { sender, click: None, body: body.to_string() })
 }
 
+/// Which payment a provider's refund is of.
+pub(crate) fn payment_of(sender: Sender, refund: &str) -> Option<u16> {
+    let body: Value = serde_json::from_str(refund).expect("JSON");
+    match sender {
+        Sender::Stripe => {
+            body.pointer("/data/object/payment_intent")?.as_str()?.strip_prefix("pi_")?.parse().ok()
+        }
+        Sender::LemonSqueezy => body.pointer("/data/id")?.as_str()?.parse().ok(),
+    }
+}
+
+/// How the history calls that link.
+pub(crate) fn link_key(payment: u16) -> String {
+    format!("links pi_{payment}")
+}
+
 /// Stripe says that a payment intent paid an invoice.
 pub(crate) fn link(payment: u16) -> Request {
     let body = json!({

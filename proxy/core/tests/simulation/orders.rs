@@ -117,8 +117,8 @@ fn providers(facts: &Facts, what: What) -> Option<Asked> {
             Some((hook.job, hook.key.clone(), hook.request.clone(), true))
         }
         What::Link { payment } => {
-            let request = hooks::link(payment / 2 * 2);
-            Some((None, format!("links pi_{payment}"), request, true))
+            let payment = payment / 2 * 2;
+            Some((None, hooks::link_key(payment), hooks::link(payment), true))
         }
         _ => None,
     }

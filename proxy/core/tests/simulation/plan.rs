@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) first_click: bool,
     pub(crate) click_wins: bool,
     pub(crate) retention_days: u16,
+    /// When the first process dies, whatever the steps say.
+    pub(crate) death: Option<Death>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -160,6 +162,12 @@ struct Themes {
 }
 
 impl Plan {
+    /// The same with that one death, and none of its own.
+    pub(crate) fn with_death(mut self, death: Death) -> Self {
+        self.steps.retain(|step| !matches!(step.what, What::Die(_) | What::Restart));
+        Self { death: Some(death), ..self }
+    }
+
     /// The history of a seed.
     pub(crate) fn of(seed: u64) -> Self {
         let dice = Dice::new(seed, 1);
@@ -187,6 +195,7 @@ impl Plan {
             first_click: dice.percent(30),
             click_wins: dice.percent(30),
             retention_days: dice.pick(&[1, 40, 395]),
+            death: None,
             steps,
         }
     }

@@ -115,6 +115,23 @@ fn ledger(seen: &Seen<'_>, key: &str, sale: &Sale, findings: &mut Findings) {
     }
 }
 
+/// Whether nobody has told of the payment that a provider's refund is of, or of the second name under which it goes.
+pub(crate) fn has_no_payment(seen: &Seen<'_>, key: &str) -> bool {
+    let told = |of: &&Caller| of.job == Some(Job::Refund) && of.key == key;
+    let payments = seen.facts.callers.iter().filter(told).filter_map(|caller| match &caller.request {
+        Request::Hook { sender, body, .. } => {
+            hooks::payment_of(*sender, body).map(|payment| (*sender, payment))
+        }
+        _ => None,
+    });
+    let is_known = |(sender, payment): (Sender, u16)| {
+        let linked = |of: &Caller| of.key == hooks::link_key(payment) && of.acknowledged().is_some();
+        let is_named = sender == Sender::LemonSqueezy || seen.facts.callers.iter().any(linked);
+        is_named && seen.record(Job::Conversion, &hooks::payment_key(payment)).is_some()
+    };
+    seen.long() || !payments.into_iter().any(is_known)
+}
+
 /// Whether a refund is blocked behind a payment that waits for a person.
 pub(crate) fn waits_for_a_person(seen: &Seen<'_>, record: &Record) -> bool {
     let payment = record.payment.as_ref().and_then(|id| seen.records.values().find(|of| of.id == *id));

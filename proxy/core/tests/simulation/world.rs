@@ -204,6 +204,9 @@ pub(crate) fn play(world: &Arc<World>) {
 async fn live(world: &Arc<World>, stage: &mut Stage) {
     world.time.begin();
     world.life.begin();
+    if let (0, Stage::Step(0), Some(death)) = (world.facts().deaths, &*stage, world.plan.death) {
+        world.life.doom(death);
+    }
     say!(world.trace, "the process starts ({stage:?})");
     tokio::select! {
         biased;
