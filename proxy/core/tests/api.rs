@@ -5,7 +5,7 @@ mod support;
 use serde_json::Value;
 use support::{Mood, World, eventually, sale};
 use usher_core::Refusal;
-use usher_model::{Answer, ClickId, Job, State, limits};
+use usher_model::{Answer, ClickId, Clock, Delivery, Job, Record, Settlement, State, limits};
 
 fn data(answer: &Answer) -> Value {
     serde_json::from_str::<Value>(&answer.body).expect("JSON")["data"].clone()
@@ -107,6 +107,24 @@ async fn refunds_of_what_is_not_there_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_sale_is_found_by_the_platforms_id_also_when_that_looks_like_ours() {
+    let world = World::new(|_| {}).await;
+    world.platform.set(Mood::Down);
+    world.convert(&sale("pay_1", r#","referral_id":"cmd1""#)).await.expect("accepted");
+    let Record { id, site, job, body, created_at, .. } = world.record("pay_1").await;
+    let theirs = "conv_01arz3ndektsv4rrffq69g5fav";
+    let (needs, refund, attempts, log) = (None, None, 0, Vec::new());
+    let delivery = Delivery { id, site, job, body, needs, refund, attempts, log, created_at };
+    let answer = Answer { status: 201, body: "{}".to_owned() };
+    let delivered = Settlement::Delivered { answer, upstream_id: Some(theirs.to_owned()), refunded: None };
+    world.tools.store.settle(&delivery, delivered, created_at).await.expect("settled");
+    world.platform.set(Mood::Well);
+    world.refund(theirs, "", None).await.expect("accepted");
+    eventually("it goes back", || async { world.platform.refunds().len() == 1 }).await;
+    assert_eq!(world.platform.refunds()[0].0, theirs);
+}
+
+#[tokio::test]
 async fn a_sale_that_nobody_was_credited_with_has_nothing_to_take_back() {
     let world = World::new(|_| {}).await;
     world.platform.set(Mood::Refuses);
@@ -160,6 +178,11 @@ async fn one_payment_is_not_reported_as_a_sale_and_as_an_event() {
     let event = sale("pay_1", r#","referral_id":"cmd1","event_name":"Paid","event_type":"conversion""#);
     assert!(matches!(world.event(&event).await, Err(Refusal::Conflict { .. })));
     assert!(world.platform.events().is_empty());
+    let event = event.replace("pay_1", "pay_2");
+    assert_eq!(world.event(&event).await.expect("accepted").status, 201);
+    let sale = world.convert(&sale("pay_2", r#","referral_id":"cmd1""#)).await;
+    assert!(matches!(sale, Err(Refusal::Conflict { .. })), "nor the other way round: {sale:?}");
+    assert_eq!(world.platform.sales().len(), 1);
 }
 
 fn track(message: &str, event: &str, properties: &str) -> String {
@@ -265,6 +288,27 @@ async fn clicks_are_the_same_by_their_key_and_else_their_own() {
     );
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     assert_eq!(world.platform.created().len(), 6, "at the same moment as well");
+}
+
+#[tokio::test]
+async fn a_click_that_is_reported_late_is_the_same_again_by_when_it_happened() {
+    let world = World::new(|_| {}).await;
+    let at = |ago_ms: i64| {
+        let at = world.clock.now().plus(-ago_ms).rfc3339();
+        CLICK.replace("\"sub1\"", &format!(r#""createdAt":"{at}","sub1""#))
+    };
+    let yesterday = at(2 * limits::CLICK_KEY_MS);
+    for key in [None, Some("k1")] {
+        let first = world.click(&yesterday, key).await.expect("accepted");
+        let again = world.click(&yesterday, key).await.expect("a replay");
+        assert_eq!(
+            (first.status, again.status, &data(&again)["id"]),
+            (201, 200, &data(&first)["id"]),
+            "{key:?}"
+        );
+    }
+    assert_eq!(world.click(CLICK, None).await.expect("a later one").status, 201);
+    assert_eq!(world.platform.created().len(), 3);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What a caller is answered.
 
 use super::write::Receipt;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use usher_model::{Answer, EntryState, RecordId, State};
 
@@ -24,9 +25,12 @@ pub(super) fn written(receipt: &Receipt, said: Option<Answer>, told: Told) -> An
 pub(super) fn replayed(known: EntryState, told: Told) -> Answer {
     let EntryState { id, state, answer } = known;
     match (state, answer) {
-        (_, Some(answer)) if answer.status == 201 => Answer { status: 200, ..answer },
-        // The platform's last word before it was given up is no answer to this question.
-        (State::Dead, Some(answer)) if answer.status >= 500 => envelope(202, &id, "failed", told),
+        // The platform's last word before it was given up is no answer to this question: it is about its own trouble, our
+        // key or our pace, or somebody else's words in its place.
+        (State::Dead, Some(Answer { status: 0..=399 | 401..=403 | 408 | 425 | 429 | 500.., .. })) => {
+            envelope(202, &id, "failed", told)
+        }
+        (_, Some(answer)) if answer.status == 201 => spoken(Answer { status: 200, ..answer }, &id, told),
         (_, Some(answer)) => spoken(answer, &id, told),
         (State::Due | State::Blocked | State::Orphan, None) => envelope(202, &id, "queued", told),
         (State::Dead, None) => envelope(202, &id, "failed", told),
@@ -34,11 +38,18 @@ pub(super) fn replayed(known: EntryState, told: Told) -> Answer {
     }
 }
 
-/// The platform's own answer; its `409` says that it has the record, which is what the caller wanted.
+/// The platform's own answer; its `409` says that it has the record, which is what the caller wanted. What is no JSON, since
+/// it was cut or came from something before the platform, is told in the platform's form.
 fn spoken(answer: Answer, id: &RecordId, told: Told) -> Answer {
     match answer.status {
         409 => envelope(200, id, State::Delivered.word(), told),
-        _ => answer,
+        _ if serde_json::from_str::<IgnoredAny>(&answer.body).is_ok() => answer,
+        status @ 200..300 => envelope(status, id, State::Delivered.word(), told),
+        status => {
+            let message = format!("the platform answered {status}");
+            let body = json!({"success": false, "error": {"code": "VALIDATION_ERROR", "message": message}});
+            Answer { status, body: body.to_string() }
+        }
     }
 }
 
@@ -54,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_replay_is_told_what_is_known() {
-        let answer = |status| Some(Answer { status, body: String::new() });
+        let answer = |status| Some(Answer { status, body: "{}".to_owned() });
         let status = |state, answer| {
             let id = RecordId::new("conv_1").expect("an id");
             let said = replayed(EntryState { id, state, answer }, told("pay_1"));
@@ -70,6 +81,10 @@ mod tests {
             (State::Delivered, answer(409), (200, "delivered")),
             (State::Delivered, None, (200, "delivered")),
             (State::Dead, answer(422), (422, "")),
+            (State::Dead, answer(200), (202, "failed")),
+            (State::Dead, answer(201), (202, "failed")),
+            (State::Dead, answer(302), (202, "failed")),
+            (State::Dead, answer(403), (202, "failed")),
             (State::Dead, answer(503), (202, "failed")),
             (State::Dead, None, (202, "failed")),
             (State::Closed, answer(404), (404, "")),
@@ -77,5 +92,21 @@ mod tests {
         ] {
             assert_eq!(status(state, said), (expected.0, expected.1.to_owned()), "{state:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_in_the_platforms_form() {
+        let said = |status, body: &str| {
+            let answer = Answer { status, body: body.to_owned() };
+            let Answer { status, body } =
+                spoken(answer, &RecordId::new("conv_1").expect("an id"), told("pay_1"));
+            (status, serde_json::from_str::<Value>(&body).expect("JSON"))
+        };
+        let (status, cut) = said(201, r#"{"success":true,"data":{"id":"com_1","metadata":"xxx"#);
+        assert_eq!((status, &cut["data"]["id"], &cut["success"]), (201, &"conv_1".into(), &true.into()));
+        let (status, page) = said(413, "<h1>Request Entity Too Large</h1>");
+        assert_eq!((status, &page["success"]), (413, &false.into()));
+        assert_eq!(page["error"]["message"], "the platform answered 413");
+        assert_eq!(said(422, r#"{"error":{}}"#).1, json!({"error": {}}), "its own words stay");
     }
 }

@@ -110,6 +110,11 @@ impl ClickRequest {
         let user_agent = text(&fields, "userAgent", limits::USER_AGENT_BYTES)?;
         Ok(Self { affiliate, created_at, visitor: address.zip(user_agent), fields })
     }
+
+    /// When it happened; a click never lies ahead.
+    fn happened_at(&self, now: UnixMs) -> UnixMs {
+        self.created_at.map_or(now, |at| at.min(now))
+    }
 }
 
 impl Conversions {
@@ -170,9 +175,11 @@ impl Conversions {
         request: &ClickRequest,
         sameness: Sameness,
     ) -> Result<Option<Click>, Refusal> {
-        let since = self.tools.clock.now().plus(-sameness.lasts_ms());
-        let found = self.tools.store.click_of_visitor(&site.name, sameness.key(), since).await?;
-        let found = found.filter(|click| !matches!(click.upstream, Upstream::Refused(_)));
+        // Of clicks that are reported late it counts when they happened, not when they are told.
+        let (at, lasts_ms) = (request.happened_at(self.tools.clock.now()), sameness.lasts_ms());
+        let found = self.tools.store.click_of_visitor(&site.name, sameness.key(), at.plus(-lasts_ms)).await?;
+        let is_close = |click: &Click| click.created_at.since(at) <= lasts_ms;
+        let found = found.filter(|click| is_close(click) && !matches!(click.upstream, Upstream::Refused(_)));
         match (found, sameness) {
             (Some(click), _) if click.affiliate == request.affiliate => Ok(Some(click)),
             (Some(click), Sameness::Key(_)) => Err(Refusal::Conflict {
@@ -194,12 +201,13 @@ impl Conversions {
         sameness: Option<Sameness>,
     ) -> Result<(Click, Option<Delivery>), Refusal> {
         let now = self.tools.clock.now();
+        let happened_at = request.happened_at(now);
         let click = Click {
             id: ClickId::mint(now, self.tools.random.as_ref()),
             site: site.name.clone(),
             affiliate: request.affiliate,
             visitor: sameness.map(Sameness::key),
-            created_at: request.created_at.map_or(now, |at| at.min(now)),
+            created_at: happened_at,
             upstream: Upstream::Pending,
         };
         let mut fields = request.fields;

@@ -1,6 +1,7 @@
 //! The fields of a body: one name for each, checked, and every other byte as it came.
 
 use crate::Refusal;
+use rust_decimal::Decimal;
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -130,6 +131,16 @@ pub(super) fn shape(
     }
 }
 
+/// The same for an object whose inside is nobody's business here: JSON knows texts that none of ours can hold, such as half
+/// of a character that a script has cut in two (RFC 8259 section 8.2).
+pub(super) fn object_shape(fields: &Fields, name: &'static str) -> Result<(), Refusal> {
+    match fields.get(name).map(|value| value.get()) {
+        None | Some("null") => Ok(()),
+        Some(text) if text.starts_with('{') => Ok(()),
+        Some(_) => Err(Refusal::invalid(name, format!("{name} must be an object"))),
+    }
+}
+
 /// Whether it is a list of texts.
 pub(super) fn is_texts(value: &Value) -> bool {
     value.as_array().is_some_and(|items| items.iter().all(Value::is_string))
@@ -174,12 +185,44 @@ pub(super) fn fingerprint(fields: &Fields, more: &[Option<&str>]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// What a value says: through a [`Value`], so that spacing and the order of nested fields do not matter; a number that a
-/// float cannot hold keeps its own text.
+/// What a value says, however it is spelled: spacing, the order of nested fields, and `1`, `1.0` and `1e0` make no
+/// difference. What cannot be read keeps its own text.
 fn content(value: &RawValue) -> String {
     match serde_json::from_str::<Value>(value.get()) {
-        Ok(parsed) if !parsed.is_number() => parsed.to_string(),
-        _ => value.get().to_owned(),
+        Ok(Value::Number(_)) => number(value.get()),
+        Ok(mut parsed) => {
+            spell_alike(&mut parsed);
+            parsed.to_string()
+        }
+        Err(_) => value.get().to_owned(),
+    }
+}
+
+/// A number to its last digit; one with more digits than are kept exactly has its own text.
+fn number(text: &str) -> String {
+    const DIGITS_MOST: usize = 28;
+    let digits = text.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).filter(u8::is_ascii_digit);
+    let exact = match text.contains(['e', 'E']) {
+        _ if digits.count() > DIGITS_MOST => None,
+        true => Decimal::from_scientific(text).ok(),
+        false => Decimal::from_str_exact(text).ok(),
+    };
+    exact.map_or_else(|| text.to_owned(), |number| number.normalize().to_string())
+}
+
+/// Whole numbers inside are written as such. They are as exact as a float, and so they are to the platform.
+fn spell_alike(value: &mut Value) {
+    const WHOLE_BELOW: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < WHOLE_BELOW);
+            if let Some(whole) = whole {
+                *value = Value::from(whole as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(spell_alike),
+        Value::Object(fields) => fields.values_mut().for_each(spell_alike),
+        _ => {}
     }
 }
 
@@ -235,6 +278,30 @@ mod tests {
         assert_eq!(at("1970-01-02").expect("a date"), Some(UnixMs(2 * 86_400_000 - 1)));
         assert_eq!(at("1970-01-01T00:00:01Z").expect("a moment"), Some(UnixMs(1_000)));
         assert!(at("yesterday").is_err());
+    }
+
+    #[test]
+    fn the_spelling_of_a_number_says_nothing() {
+        let of = |value: &str| content(&of(&format!(r#"{{"a":{value}}}"#))["a"]);
+        for (one, other) in [
+            ("39.5", "39.50"),
+            ("100", "1e2"),
+            ("-0.10", "-0.1"),
+            ("10000000000000000001", "10000000000000000001.0"),
+            (r#"{"b":[1,1.5]}"#, r#"{ "b" : [1.0, 1.50] }"#),
+        ] {
+            assert_eq!(of(one), of(other), "{one}");
+        }
+        let long = "1".repeat(30);
+        for (one, other) in [
+            ("39.5", "39.51"),
+            ("1", "\"1\""),
+            ("12345678901234567890", "12345678901234567891"),
+            (&*format!("{long}2"), &*format!("{long}3")),
+            (r#"{"b":1}"#, r#"{"b":1.1}"#),
+        ] {
+            assert_ne!(of(one), of(other), "{one}");
+        }
     }
 
     #[test]

@@ -116,17 +116,17 @@ impl Conversions {
     async fn payment(&self, site: &Site, id: &str) -> Result<(PaymentRef, Option<Payment>), Refusal> {
         let unknown = || Refusal::NotFound { field: None, message: format!("{id} is no sale of this site") };
         let ours = RecordId::new(id).ok().filter(|id| id.minted_kind().is_some());
-        let of = match &ours {
-            Some(id) => PaymentRef::Record(id.clone()),
-            None => PaymentRef::Upstream(id.to_owned()),
-        };
+        let theirs = PaymentRef::Upstream(id.to_owned());
         let source = Source::api();
-        match patiently(|| self.tools.store.payment(&site.name, &source, &of)).await? {
-            // Under its own id, so that it joins its lane whatever it was named by.
-            Some(payment) => Ok((PaymentRef::Record(payment.id.clone()), Some(payment))),
-            None if ours.is_some() => Err(unknown()),
-            None => Ok((of, None)),
+        // The platform's ids are its own business, and may look like ours.
+        for of in ours.iter().cloned().map(PaymentRef::Record).chain([theirs.clone()]) {
+            let found = patiently(|| self.tools.store.payment(&site.name, &source, &of)).await?;
+            if let Some(payment) = found {
+                // Under its own id, so that it joins its lane whatever it was named by.
+                return Ok((PaymentRef::Record(payment.id.clone()), Some(payment)));
+            }
         }
+        if ours.is_some() { Err(unknown()) } else { Ok((theirs, None)) }
     }
 
     fn refund_key(

@@ -1,8 +1,8 @@
 //! A sale as any source reports it, and what a server says with `POST /v1/conversions`.
 
 use super::fields::{
-    Fields, Named, TEXT_LONGEST, fingerprint, identifier, is_texts, moment, object, raw, settle_names, shape,
-    take_referral, text, word,
+    Fields, Named, TEXT_LONGEST, fingerprint, identifier, is_texts, moment, object, object_shape, raw,
+    settle_names, shape, take_referral, text, word,
 };
 use crate::{
     Refusal,
@@ -161,7 +161,7 @@ pub(super) fn check(fields: &Fields) -> Result<(), Refusal> {
     for name in ["product_ids", "price_ids"] {
         shape(fields, name, "a list of strings", is_texts)?;
     }
-    shape(fields, "metadata", "an object", serde_json::Value::is_object)
+    object_shape(fields, "metadata")
 }
 
 /// Takes out what says who brought it. Codes and orders speak for sales only.
@@ -242,6 +242,10 @@ mod tests {
         .expect("a sale");
         assert_eq!(sale.fields["metadata"].get(), r#"{"z":1.10,"a":[12345678901234567890]}"#);
         assert_eq!(sale.fields["hold_period_days"].get(), "3.0");
+        let half = r#"{"note":"\ud83d","n":1}"#;
+        let cut =
+            read(&format!(r#","metadata":{half}"#)).expect("half of a character is the caller's business");
+        assert_eq!(cut.fields["metadata"].get(), half);
         assert_eq!(sale.fields["sale_amount"].get(), "99.9");
         assert_eq!(sale.fields["sale_amount_currency"].get(), "\"USD\"");
         assert!(
