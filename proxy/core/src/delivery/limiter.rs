@@ -92,7 +92,9 @@ impl Limiter {
     pub(super) fn ended(&mut self, now: Instant, answer: Option<Option<RateWindow>>) {
         self.has_heard |= answer.is_some();
         forget(&mut self.lost, now, Duration::from_millis(limits::UPSTREAM_CALL_MS));
-        match (answer.flatten(), &mut self.window) {
+        // A plan that allows nothing is none: kept to, it would never let the call be made that tells more.
+        let told = answer.flatten().filter(|told| told.limit != Some(0));
+        match (told, &mut self.window) {
             (Some(told), _) => self.told(now, told),
             (None, Some(window)) => {
                 self.lost.push_back(now);

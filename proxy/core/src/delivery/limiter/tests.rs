@@ -41,6 +41,21 @@ fn no_more_are_under_way_than_are_left() {
 }
 
 #[test]
+fn a_plan_that_allows_nothing_is_none() {
+    for remaining in [0, 5] {
+        let (mut limiter, now) = (Limiter::new(), Instant::now());
+        let told = RateWindow { limit: Some(0), ..window(remaining, 100, 1_000) };
+        limiter.ended(now, Some(Some(told)));
+        assert_eq!(limiter.room(now, 9, true), Ok(usize::MAX));
+        limiter.ended(now, Some(Some(window(5, 100, 1_000))));
+        limiter.ended(now, Some(Some(told)));
+        assert_eq!(limiter.room(now, 0, true), Ok(4));
+        let later = now + ms(90_000);
+        assert_eq!(limiter.room(later, 0, true), Ok(8), "what was heard before goes on");
+    }
+}
+
+#[test]
 fn what_comes_late_from_a_window_that_is_over_does_not_use_up_the_next() {
     let (mut limiter, now) = (Limiter::new(), Instant::now());
     limiter.ended(now, Some(Some(window(0, 100, 2_000))));
