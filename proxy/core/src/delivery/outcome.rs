@@ -4,9 +4,13 @@ use super::{
     gate::{Heard, What},
     request::Request,
 };
-use serde_json::json;
+use serde_json::{json, value::RawValue};
+use std::collections::BTreeMap;
 use usher_model::{Answer, Delivery, Job, Random, Settlement, UnixMs, limits};
 use usher_upstream::{CallError, Reply, Verdict, classify, knows_nobody};
+
+/// The fields of a JSON object.
+type Fields = BTreeMap<String, Box<RawValue>>;
 
 /// What became of an attempt.
 pub(super) struct Judged {
@@ -135,9 +139,13 @@ fn names_nobody(delivery: &Delivery) -> bool {
     if delivery.needs.is_some() || !matches!(delivery.job, Job::Conversion | Job::Event | Job::Segment) {
         return false;
     }
-    let body: serde_json::Value = serde_json::from_str(&delivery.body).unwrap_or_default();
-    let names = |object: &serde_json::Value| REFERRALS.iter().any(|field| !object[*field].is_null());
-    !names(&body) && !names(&body["properties"])
+    // Not through values: texts that none of ours can hold would hide the referral beside them.
+    let names =
+        |body: &Fields| REFERRALS.iter().any(|name| body.get(*name).is_some_and(|id| id.get() != "null"));
+    let body: Fields = serde_json::from_str(&delivery.body).unwrap_or_default();
+    let properties =
+        body.get("properties").and_then(|inner| serde_json::from_str::<Fields>(inner.get()).ok());
+    !names(&body) && !properties.is_some_and(|properties| names(&properties))
 }
 
 /// The attempt in a line.
@@ -236,6 +244,8 @@ mod tests {
             for status in [400, 404, 422] {
                 assert!(is_closed(&nobody(job, r#"{"customer_id":"c"}"#), status));
                 assert!(!is_closed(&nobody(job, r#"{"affonsoReferral":"c"}"#), status), "{job:?}");
+                let half = r#"{"metadata":{"note":"\ud83d"},"referral_id":"c"}"#;
+                assert!(!is_closed(&nobody(job, half), status), "{job:?}");
             }
             assert!(!is_closed(&nobody(job, "{}"), 413), "that is about something else");
             let click = ClickId::new("ush_1").expect("an id");
