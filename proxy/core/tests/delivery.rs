@@ -49,6 +49,17 @@ async fn a_clock_that_steps_forward_ends_leases_and_still_nothing_is_told_twice(
 }
 
 #[tokio::test]
+async fn a_clock_that_steps_back_does_not_put_retries_off() {
+    let world = World::new(|_| {}).await;
+    world.platform.set(Mood::Down);
+    let answer = world.convert(&sale("pay_1", r#","referral_id":"cmd1""#)).await;
+    assert_eq!(answer.expect("accepted").status, 202);
+    world.platform.set(Mood::Well);
+    world.clock.pass_ms(-24 * 60 * 60 * 1000);
+    eventually("it is tried again soon", || async { world.platform.sales().len() == 1 }).await;
+}
+
+#[tokio::test]
 async fn an_outcome_that_the_store_does_not_take_is_written_as_soon_as_it_does() {
     let world = World::new(|_| {}).await;
     world.put_code("SPRING", r#"{"affiliate":"alice"}"#).await;

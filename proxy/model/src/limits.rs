@@ -160,6 +160,8 @@ pub const HELD_FRESH_MS: u64 = 25_000;
 pub const SETTLE_MS: u64 = 50_000;
 /// Deliveries that the store lets be due again in one call without our asking whether there are more.
 pub const HASTENED: u64 = 10_000;
+/// By how much a clock is set back when that is more than a correction that it makes now and then.
+pub const CLOCK_STEP_MS: i64 = 60_000;
 /// Deliveries claimed at once.
 pub const CLAIMED: usize = 256;
 /// Deliveries handed over in memory; the store keeps those beyond it until they are claimed.

@@ -1,17 +1,21 @@
 //! What is due is claimed, as much as can go out.
 
 use super::{Shared, hold, lock, turn};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::task::TaskTracker;
-use usher_model::limits;
+use usher_model::{UnixMs, limits};
 
 /// Claims what is due, and looks again when something is no longer in hand, when a rest is over, or when time has passed.
 pub(super) async fn claim_when_due(shared: Arc<Shared>, slots: Arc<Semaphore>, turns: TaskTracker) {
     let mut pause = Duration::from_millis(limits::OUTBOX_POLL_MS);
     let mut is_back = false;
+    let mut looked = (Instant::now(), shared.tools.clock.now());
     while !shared.stop.is_cancelled() {
-        is_back |= lock(&shared.gate).take_back();
+        is_back |= lock(&shared.gate).take_back() | shared.clock_stepped_back(&mut looked);
         if is_back {
             is_back = !shared.hasten().await;
         }
@@ -44,6 +48,15 @@ pub(super) async fn claim_when_due(shared: Arc<Shared>, slots: Arc<Semaphore>, t
 }
 
 impl Shared {
+    /// Whether somebody set the clock back since it was looked at: what was to be tried again soon would wait for as long as
+    /// that was.
+    fn clock_stepped_back(&self, looked: &mut (Instant, UnixMs)) -> bool {
+        let now = (Instant::now(), self.tools.clock.now());
+        let (before, said) = std::mem::replace(looked, now);
+        let passed = i64::try_from(now.0.duration_since(before).as_millis()).unwrap_or(i64::MAX);
+        passed.saturating_sub(now.1.since(said)) > limits::CLOCK_STEP_MS
+    }
+
     /// How much may be claimed. What is in hand and has not begun takes up room as well.
     pub(super) fn room(&self, slots: &Semaphore) -> Result<usize, Instant> {
         let mut gate = lock(&self.gate);
@@ -61,6 +74,7 @@ impl Shared {
         let since = Instant::now();
         let deliveries = self.tools.store.claim(self.tools.clock.now(), limits::LEASE_MS, room).await?;
         let claimed = deliveries.len();
+        self.is_behind.store(claimed >= room, Ordering::Relaxed);
         for held in deliveries.into_iter().filter_map(|delivery| hold(self, delivery, since)) {
             let slots = Arc::clone(slots);
             turns.spawn(async move {
@@ -78,7 +92,7 @@ impl Shared {
         match self.tools.store.hasten(self.tools.clock.now()).await {
             Ok(0) => true,
             Ok(hastened) => {
-                tracing::info!(hastened, "the platform is back; what waited for a later try is due");
+                tracing::info!(hastened, "what waited for a later try is due");
                 // So many may be as many as it got done in time.
                 hastened < limits::HASTENED
             }

@@ -1,7 +1,7 @@
 //! Who holds which delivery. One process serves from the file, so a lease lives in memory: taking one costs no write.
 
 use std::collections::HashMap;
-use usher_model::UnixMs;
+use usher_model::{UnixMs, limits};
 
 /// Leases by row, with what the transaction under way changes about them.
 #[derive(Debug, Default)]
@@ -14,12 +14,12 @@ pub(super) struct Held {
 impl Held {
     /// Forgets leases that have run out: their holders may never come back.
     pub(super) fn purge(&mut self, now: UnixMs) {
-        self.until.retain(|_, until| now < *until);
+        self.until.retain(|_, until| lasts(*until, now));
     }
 
     /// Whether somebody holds it at `now`.
     pub(super) fn is_held(&self, row: i64, now: UnixMs) -> bool {
-        self.until.get(&row).is_some_and(|until| now < *until)
+        self.until.get(&row).is_some_and(|until| lasts(*until, now))
     }
 
     /// Holds it until `until`; undone when the transaction fails.
@@ -50,6 +50,12 @@ impl Held {
     }
 }
 
+/// Whether a lease that ends then lasts still. One that seems to be far longer than any is was taken before the clock stepped
+/// back, and would last for as long as that was.
+fn lasts(until: UnixMs, now: UnixMs) -> bool {
+    (1..=5 * limits::LEASE_MS).contains(&until.since(now))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +80,7 @@ mod tests {
         let mut held = Held::default();
         held.take(1, UnixMs(100));
         assert!(held.is_held(1, UnixMs(99)) && !held.is_held(1, UnixMs(100)));
+        assert!(!held.is_held(1, UnixMs(99 - 5 * limits::LEASE_MS)), "the clock stepped back");
         held.purge(UnixMs(99));
         assert!(held.is_held(1, UnixMs(99)));
         held.purge(UnixMs(100));
