@@ -1,6 +1,9 @@
 //! A webhook as the merchant set it up: whose it is, and with which secrets.
 
-use crate::{Context, Credential, Outcome, Proof, Provider, Request, TestMode, custom::Custom};
+use crate::{
+    Context, Credential, Outcome, Proof, Provider, Request, TestMode, common::standard_webhooks::decoded_key,
+    custom::Custom,
+};
 use std::collections::BTreeMap;
 use usher_model::{Source, UnixMs};
 
@@ -43,6 +46,20 @@ impl Webhook {
             Kind::Known(provider) => provider.proofs.contains(&Proof::Token),
             Kind::Custom(custom) => custom.proof() == Proof::Token,
         }
+    }
+
+    /// What a secret of this provider has to be, when one of these is not and so verifies nothing.
+    #[must_use]
+    pub fn misshapen_secret(&self) -> Option<&'static str> {
+        self.credentials.iter().find_map(|credential| match (self.provider(), credential) {
+            ("paytm", Credential::Paytm { merchant_key, .. }) if merchant_key.expose().len() != 16 => {
+                Some("a merchant key of 16 characters")
+            }
+            ("dodopayments", Credential::Text(secret)) if decoded_key(secret).is_none() => {
+                Some("whsec_ and base64, copied whole")
+            }
+            _ => None,
+        })
     }
 
     /// Says what a request means. `certificates` are those that were fetched so far, address to PEM.

@@ -41,6 +41,12 @@ fn one(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<Webhook> {
     };
     let credentials = credentials(section, kind.as_ref()?, secrets);
     let webhook = Webhook { name: name?, kind: kind?, credentials: credentials?, test_mode: test_mode? };
+    if let Some(shape) = webhook.misshapen_secret() {
+        section.place().warn(
+            format!("has a secret that no request of {} is signed with", webhook.provider()),
+            format!("write {shape}"),
+        );
+    }
     if webhook.may_prove_a_token_alone() {
         section.place().warn(
             format!(

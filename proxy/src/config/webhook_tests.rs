@@ -178,3 +178,18 @@ fn what_is_missing_in_a_description_is_named() {
         assert!(found.iter().any(|line| line.contains(expected)), "{to} {expected}\n{found:#?}");
     }
 }
+
+#[test]
+fn a_secret_that_verifies_nothing_is_warned_of() {
+    for (more, warned) in [
+        ("provider = \"paytm\"\nmid = \"M1\"\nmerchant_key = \"short\"", true),
+        ("provider = \"paytm\"\nmid = \"M1\"\nmerchant_key = \"0123456789abcdef\"", false),
+        ("provider = \"dodopayments\"\nsecret = \"whsec_not base64\"", true),
+        ("provider = \"dodopayments\"\nsecret = \"whsec_QUJDRA==\"", false),
+        ("provider = \"polar\"\nsecret = \"whsec_not base64\"", false),
+    ] {
+        let config = good(&site(&format!("[[site.webhook]]\n{more}")));
+        let said = |line: String| line.contains("has a secret that no request of");
+        assert_eq!(config.warnings.iter().map(ToString::to_string).any(said), warned, "{more}");
+    }
+}
