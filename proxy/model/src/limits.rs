@@ -145,6 +145,8 @@ pub const CROWDED_MS: u64 = 30_000;
 pub const TURN_MS: u64 = 2_000;
 /// How long a rest may be that a caller is made to wait for rather than told that its work is queued.
 pub const BURST_MS: u64 = 1_000;
+/// How many callers are made to wait so at the same time: what the smallest plan lets begin meanwhile.
+pub const BURST_CALLS: usize = 8;
 /// How long calls under way may take when the process stops.
 pub const CALL_DRAIN_MS: u64 = 7_000;
 /// What is kept in the log of attempts of the platform's words.

@@ -141,11 +141,12 @@ impl Gate {
         narrowest(rooms)
     }
 
-    /// Whether a call could begin now.
-    pub(super) fn look(&mut self, site: &SiteName, job: Job, now: Instant) -> Result<(), Rest> {
+    /// How many such calls could begin now.
+    pub(super) fn look(&mut self, site: &SiteName, job: Job, now: Instant) -> Result<usize, Rest> {
         self.passes(site, job, now)?;
         let room = self.limiter.room(now, self.calls.len(), true);
-        pass(room, now, Cause::Everything)
+        pass(room, now, Cause::Everything)?;
+        Ok(room.unwrap_or(0))
     }
 
     /// Begins a call, which has to be told the gate when it ends.

@@ -17,7 +17,10 @@ use gate::Gate;
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -65,6 +68,8 @@ struct Shared {
     waiters: Mutex<BTreeMap<String, oneshot::Sender<News>>>,
     gate: Mutex<Gate>,
     in_hand: Mutex<BTreeSet<String>>,
+    /// More was due at the last claim than could be claimed.
+    is_behind: AtomicBool,
     /// Something that was in hand is no more.
     wake: Notify,
     stop: CancellationToken,
@@ -105,6 +110,7 @@ pub(crate) fn start(
         waiters: Mutex::default(),
         gate: Mutex::new(Gate::new()),
         in_hand: Mutex::default(),
+        is_behind: AtomicBool::new(false),
         wake: Notify::new(),
         stop,
     });
@@ -130,11 +136,16 @@ impl Handle {
         let now = Instant::now();
         let mut gate = lock(&self.shared.gate);
         let has_slot = lock(&self.shared.in_hand).len() < limits::UPSTREAM_CALLS;
+        // Callers whose calls have not begun: the pace knows nothing of them yet.
+        let ahead = lock(&self.shared.waiters).len().saturating_sub(gate.under_way());
+        // A burst is spread, and its callers hear the platform's own answer a little later. What goes on for longer, or
+        // comes when others wait already, is no burst: its callers would wait for answers that come to few of them.
+        let is_burst = ahead < limits::BURST_CALLS && !self.shared.is_behind.load(Ordering::Relaxed);
+        let soon = now + Duration::from_millis(limits::BURST_MS);
         match gate.look(site, job, now) {
-            Ok(()) if has_slot => Send::Now,
-            Ok(()) => Send::From(self.shared.at(now)),
-            // A burst is spread, and its callers hear the platform's own answer a little later.
-            Err(rest) if has_slot && rest.ends_by(now + Duration::from_millis(limits::BURST_MS)) => Send::Now,
+            Ok(room) if has_slot && (ahead < room || is_burst) => Send::Now,
+            Ok(_) => Send::From(self.shared.at(now)),
+            Err(rest) if has_slot && is_burst && rest.ends_by(soon) => Send::Now,
             Err(rest) => Send::From(self.shared.at(gate.due(rest, site, job, now))),
         }
     }
@@ -290,6 +301,30 @@ mod tests {
             handle.shared.turn(held).await;
             assert_eq!(platform.0.load(Relaxed), asked, "{waited_ms}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_burst_is_spread_and_a_load_or_a_backlog_makes_nobody_wait() {
+        let (handle, _) = start(tools(&Arc::default()), CancellationToken::new());
+        let (shop, job) = (site().name, Job::Conversion);
+        let call = |n: usize| {
+            let goes_out = handle.when(&shop, job) == Send::Now;
+            goes_out.then(|| handle.news_of(&RecordId::new(&format!("conv_{n}")).expect("an id")))
+        };
+        let callers: Vec<_> = (0..100).filter_map(call).collect();
+        assert_eq!(
+            callers.len(),
+            limits::RATE_FIRST_CALLS.max(limits::BURST_CALLS),
+            "others are told at once"
+        );
+        // All that may begin have begun: whoever comes now waits a little.
+        for n in 0..limits::RATE_FIRST_CALLS {
+            let delivery = Delivery { id: format!("conv_{n}"), ..delivery(job) };
+            lock(&handle.shared.gate).start(&delivery, Instant::now()).expect("it may begin");
+        }
+        assert_eq!(handle.when(&shop, job), Send::Now);
+        handle.shared.is_behind.store(true, Ordering::Relaxed);
+        assert_ne!(handle.when(&shop, job), Send::Now);
     }
 
     #[tokio::test]
