@@ -184,7 +184,16 @@ impl Plan {
             1 => Rate { per_minute: 300, per_second: 10 },
             _ => Rate { per_minute: 3_000, per_second: 100 },
         };
-        let mut draw = Draw { dice: &dice, themes, payments: 0, refunds: 0, events: 0, trouble: false };
+        let mut draw = Draw {
+            dice: &dice,
+            themes,
+            payments: 0,
+            sold: Vec::new(),
+            paid: Vec::new(),
+            refunds: 0,
+            events: 0,
+            trouble: false,
+        };
         let count = draw.dice.between(6, 45);
         // A shop with visitors has more to tell.
         let visits = (0..dice.between(0, 3)).map(|_| draw.visit()).collect::<Vec<_>>();
@@ -205,6 +214,9 @@ struct Draw<'a> {
     dice: &'a Dice,
     themes: Themes,
     payments: u16,
+    /// Those of them that the shop reports, and those that a provider reports.
+    sold: Vec<u16>,
+    paid: Vec<u16>,
     refunds: u16,
     events: u16,
     /// Whether something is wrong at the moment.
@@ -244,10 +256,20 @@ impl Draw<'_> {
         u32::try_from(self.dice.between(1, 30_000)).expect("a price")
     }
 
-    /// A payment from before, or now and then one that is still to come.
-    fn known_payment(&self) -> u16 {
-        let known = u64::from(self.payments) + u64::from(self.dice.percent(20));
-        u16::try_from(self.dice.next() % known.max(1)).expect("few")
+    /// A payment of that kind from before, or now and then any, also one that is still to come.
+    fn known_payment(&self, by_provider: bool) -> u16 {
+        let of_kind = if by_provider { &self.paid } else { &self.sold };
+        if of_kind.is_empty() || self.dice.percent(15) {
+            return u16::try_from(self.dice.next() % u64::from(self.payments + 1)).expect("few");
+        }
+        self.dice.pick(of_kind)
+    }
+
+    fn payment(&mut self, by_provider: bool) -> u16 {
+        let of_kind = if by_provider { &mut self.paid } else { &mut self.sold };
+        of_kind.push(self.payments);
+        self.payments += 1;
+        self.payments - 1
     }
 
     fn patient(&self) -> bool {
@@ -263,20 +285,19 @@ impl Draw<'_> {
             27..=48 => What::Sale(self.sale()),
             49..=54 => {
                 let changed = self.dice.percent(15);
-                What::Again { payment: self.known_payment(), changed, patient: self.patient() }
+                What::Again { payment: self.known_payment(false), changed, patient: self.patient() }
             }
             55..=72 => What::Refund(self.refund()),
             73..=75 => What::RefundAgain { refund: self.refunds.saturating_sub(1) },
             76..=81 => {
-                self.payments += 1;
-                What::Paid { payment: self.payments - 1, visitor: self.visitor(), cents: self.cents() }
+                What::Paid { payment: self.payment(true), visitor: self.visitor(), cents: self.cents() }
             }
             82..=88 => {
                 self.refunds += 1;
-                let payment = self.known_payment();
+                let payment = self.known_payment(true);
                 What::PaidBack { refund: self.refunds - 1, payment, cents: self.cents() }
             }
-            89..=90 => What::Link { payment: self.known_payment() },
+            89..=90 => What::Link { payment: self.known_payment(true) },
             91..=93 => {
                 let nth = u16::try_from(self.dice.between(0, 50)).expect("few");
                 What::HookAgain { nth }
@@ -298,10 +319,9 @@ impl Draw<'_> {
     }
 
     fn sale(&mut self) -> Sale {
-        self.payments += 1;
         let names_nothing = self.dice.percent(3);
         Sale {
-            payment: self.payments - 1,
+            payment: self.payment(false),
             visitor: self.maybe(70, VISITORS).filter(|_| !names_nothing),
             code: self.maybe(30, 5).filter(|_| !names_nothing),
             customer: self.maybe(35, 3).filter(|_| !names_nothing),
@@ -314,7 +334,7 @@ impl Draw<'_> {
     fn refund(&mut self) -> Refund {
         self.refunds += 1;
         let cents = self.dice.percent(65).then(|| self.cents());
-        let payment = self.known_payment();
+        let payment = self.known_payment(false);
         Refund { refund: self.refunds - 1, payment, cents, patient: self.patient() }
     }
 
