@@ -6,7 +6,6 @@ mod clicks;
 mod codes;
 mod command;
 mod conversions;
-mod kill;
 mod outage;
 mod outbox;
 mod server_api;

@@ -77,6 +77,16 @@ pub(crate) async fn open(database: &Path) -> usher_store::Result<Arc<dyn Store>>
     usher_store::open(&url, &[site()], Role::Service).await
 }
 
+/// What of these books is not in the store of an edge that has ended. It is looked at in a copy: a connection of ours that
+/// closes late must not meet the next edge on the same files.
+pub(crate) async fn lost(database: &Path, books: &Books) -> Vec<String> {
+    let copy = Shelf::keep(database);
+    match open(&copy.database()).await {
+        Ok(store) => missing(store.as_ref(), books).await,
+        Err(why) => vec![format!("the store does not open: {why}")],
+    }
+}
+
 /// The site that every edge of the harness has.
 pub(crate) fn site() -> SiteName {
     SiteName::new("shop").expect("a name")

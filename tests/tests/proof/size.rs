@@ -85,10 +85,10 @@ const REDUCED: Size = Size {
     is_timed: false,
     killed: Killed { moments: 50, moments_with_redis: 10, stride: 25, indexes: 60 },
     power: Power { sales: 12, images: 2, stride: 25 },
-    disk: Disk { indexes: 200, stride: 20 },
-    redis: Redis { measured: Duration::from_millis(1_500) },
+    disk: Disk { indexes: 200, stride: 40 },
+    redis: Redis { measured: Duration::from_millis(750) },
     once: Once { events: 100, kills: 2 },
-    speed: Speed { seconds: 2 },
+    speed: Speed { seconds: 1 },
     start_pending: 20_000,
 };
 

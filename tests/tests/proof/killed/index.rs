@@ -84,10 +84,7 @@ impl Part {
     /// Holds the store of a killed edge against what it acknowledged.
     async fn inspect(&mut self, edge: &Edge, books: &Books, when: &str) {
         self.kills += 1;
-        let missing = match shelf::open(&edge.database()).await {
-            Ok(store) => shelf::missing(store.as_ref(), books).await,
-            Err(why) => vec![format!("the store does not open: {why}")],
-        };
+        let missing = shelf::lost(&edge.database(), books).await;
         let missing = missing.into_iter().map(|what| format!("{when}: {what}")).collect();
         self.outcome.add(Outcome::of_store(books.len(), missing));
     }

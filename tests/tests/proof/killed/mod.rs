@@ -26,10 +26,14 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(150);
 async fn proof() {
     let start = Instant::now();
     let size = &SIZE.killed;
-    let mut outcome = moments(None, size.moments).await;
-    // In the end that one only waits for leases.
+    // Side by side, since most of them wait most of the time: for a process to start, for a lease to end.
     let shared = moments(Some(RedisServer::start().await), size.moments_with_redis);
-    let (shared, indexes) = tokio::join!(shared, index::at_each());
+    let (mut outcome, shared, indexes, ()) = tokio::join!(
+        moments(None, size.moments),
+        shared,
+        index::at_each(),
+        a_second_edge_delivers_what_a_dead_one_left()
+    );
     outcome.add(shared);
     outcome.add(indexes.outcome);
     let moments = size.moments + size.moments_with_redis;
@@ -88,7 +92,6 @@ pub(crate) async fn delivered(standin: &Standin, books: &Books) {
     let _ = tokio::time::timeout(DRAINED_WITHIN, all).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn a_second_edge_delivers_what_a_dead_one_left() {
     let (standin, redis) = (Standin::start().await, RedisServer::start().await);
     let builder = Edge::builder(&standin).store(Store::redis(&redis));
