@@ -37,10 +37,22 @@ pub(crate) struct Seen<'a> {
 }
 
 impl Seen<'_> {
+    /// What the ledger holds of that key. One that came to nothing may have been reported again with other content: then it is
+    /// what stands beside it, under the key with a `#` and a number.
     pub(crate) fn record(&self, job: Job, key: &str) -> Option<&Record> {
-        let find = |job: Job| self.records.get(&(job.word(), key.to_owned()));
+        let mut all = self.all(job, key);
+        let last = all.iter().rposition(|record| record.state != State::Closed).unwrap_or_default();
+        (!all.is_empty()).then(|| all.swap_remove(last))
+    }
+
+    /// What has that key, and then what stands beside it.
+    fn all(&self, job: Job, key: &str) -> Vec<&Record> {
+        let keys = || std::iter::once(key.to_owned()).chain((2..9).map(|number| format!("{key}#{number}")));
+        let find =
+            |job: Job| -> Vec<_> { keys().filter_map(|key| self.records.get(&(job.word(), key))).collect() };
+        let found = find(job);
         // What Segment says is sent as an event where we know the click.
-        find(job).or_else(|| if job == Job::Segment { find(Job::Event) } else { None })
+        if found.is_empty() && job == Job::Segment { find(Job::Event) } else { found }
     }
 
     /// Whether the ledger may have forgotten.
@@ -123,10 +135,12 @@ fn was_given_up(seen: &Seen<'_>, sale: &str) -> bool {
 fn acknowledged(seen: &Seen<'_>, job: Job, key: &str, callers: &[&Caller], findings: &mut Findings) {
     let bodies: BTreeSet<_> =
         callers.iter().filter(|of| of.acknowledged().is_some()).map(|of| of.body()).collect();
-    if bodies.len() > 1 && !seen.long() {
+    if bodies.len() > seen.all(job, key).len().max(1) && !seen.long() {
         findings.add(format!("{key}: two contents were acknowledged under it"));
     }
-    let Some(body) = bodies.first() else { return };
+    if bodies.is_empty() {
+        return;
+    }
     let Some(record) = seen.record(job, key) else {
         if !seen.long() && job != Job::Signup {
             findings.add(format!("{} {key} was acknowledged and is not in the ledger", job.word()));
@@ -137,7 +151,9 @@ fn acknowledged(seen: &Seen<'_>, job: Job, key: &str, callers: &[&Caller], findi
         State::Delivered if !is_held(seen.books, job, record) => {
             findings.add(format!("{} {key} is said to be delivered and is not: {record:?}", job.word()));
         }
-        State::Delivered if job == Job::Conversion => same_sale(&seen.books.sales[key], key, body, findings),
+        State::Delivered if job == Job::Conversion => {
+            same_sale(&seen.books.sales[key], key, &bodies, findings);
+        }
         State::Delivered => {}
         State::Closed | State::Dead if excused(seen, record) => {}
         State::Orphan if refunds::has_no_payment(seen, key) => {}
@@ -152,8 +168,13 @@ fn acknowledged(seen: &Seen<'_>, job: Job, key: &str, callers: &[&Caller], findi
     }
 }
 
+/// The key under which the platform is told of it. What stands beside a key goes under the key itself.
+pub(crate) fn sent_as(record: &Record) -> Option<&str> {
+    record.key.as_deref()?.split('#').next()
+}
+
 fn is_held(books: &Books, job: Job, record: &Record) -> bool {
-    let key = record.key.as_deref().unwrap_or_default();
+    let key = sent_as(record).unwrap_or_default();
     match job {
         Job::Click => true,
         Job::Signup => {
@@ -166,22 +187,26 @@ fn is_held(books: &Books, job: Job, record: &Record) -> bool {
 }
 
 /// The platform holds the sale that was acknowledged, to the cent.
-fn same_sale(sale: &Sale, key: &str, body: &str, findings: &mut Findings) {
+fn same_sale(sale: &Sale, key: &str, bodies: &BTreeSet<String>, findings: &mut Findings) {
+    if !bodies.iter().any(|body| is_of(sale, body)) {
+        findings.add(format!("{key}: {bodies:?} arrived as {} {}", sale.amount, sale.currency));
+    }
+}
+
+fn is_of(sale: &Sale, body: &str) -> bool {
     let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(body).expect("an object");
     let amount: Decimal = match fields.get("sale_amount") {
         Some(amount) => amount.get().parse().expect("an amount"),
         None => Decimal::new(hooks::cents(body).expect("minor units").cast_signed(), 2),
     };
     let currency = body.contains(&sale.currency) || body.contains(&sale.currency.to_lowercase());
-    if sale.amount != amount || !currency {
-        findings.add(format!("{key}: {body} arrived as {} {}", sale.amount, sale.currency));
-    }
+    sale.amount == amount && currency
 }
 
 /// Whether the history says why that was not delivered.
 fn excused(seen: &Seen<'_>, record: &Record) -> bool {
     let why = record.error.as_deref().unwrap_or_default();
-    if seen.facts.discarded.contains(&record.id) || why == "nobody wants it" {
+    if seen.facts.discarded.contains(&record.id) || why == "nobody wants it" || why.contains("corrected") {
         return true;
     }
     if why.starts_with("given up after 7 days") {
@@ -231,7 +256,8 @@ fn explained(seen: &Seen<'_>, counted: &Counted, findings: &mut Findings) {
         if record.state == State::Delivered && record.source.is_some() && logged == 0 {
             findings.add(format!("{name} was delivered and its log is empty: {record:?}"));
         }
-        let asked = counted.calls.get(&format!("{job} {name}")).copied().unwrap_or_default();
+        let key = sent_as(record).unwrap_or(name);
+        let asked = counted.calls.get(&format!("{job} {key}")).copied().unwrap_or_default();
         if logged > asked && *job != Job::Click.word() && *job != Job::Signup.word() {
             findings.add(format!("{name} was sent {asked} times and its log tells of {logged}"));
         }

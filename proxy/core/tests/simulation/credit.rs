@@ -2,7 +2,7 @@
 
 use super::{
     callers::{Caller, Request},
-    checks::{Findings, Seen},
+    checks::{Findings, Seen, sent_as},
     orders::affiliate_of,
     plan::AFFILIATES,
 };
@@ -107,7 +107,7 @@ pub(crate) fn excused(seen: &Seen<'_>, record: &Record, why: &str) -> bool {
     let callers = || {
         // What Segment says is sent as an event where we know the click.
         let same_job = |of: &Caller| of.job.is_some_and(|job| job == record.job || job == Job::Segment);
-        let same = move |of: &&Caller| same_job(of) && Some(&of.key) == record.key.as_ref();
+        let same = move |of: &&Caller| same_job(of) && Some(&*of.key) == sent_as(record);
         seen.facts.callers.iter().filter(same)
     };
     if record.job == Job::Signup {

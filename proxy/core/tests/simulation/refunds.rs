@@ -3,7 +3,7 @@
 use super::{
     books::{Back, Sale},
     callers::{Caller, Request},
-    checks::{Findings, Seen},
+    checks::{Findings, Seen, sent_as},
     hooks::{self, Sender},
 };
 use rust_decimal::Decimal;
@@ -145,7 +145,7 @@ pub(crate) fn excused(seen: &Seen<'_>, record: &Record, why: &str) -> bool {
         // With its payment, of which it keeps the reason.
         Some(payment) if payment.state == State::Closed => true,
         Some(payment) => {
-            let sale = payment.key.as_ref().and_then(|key| seen.books.sales.get(key));
+            let sale = sent_as(payment).and_then(|key| seen.books.sales.get(key));
             let asked = record.refund.map(|(amount, _)| amount);
             let nothing = |sale: &Sale| {
                 asked.is_some_and(|asked| comes_to(asked, sale.amount, sale.back) <= Decimal::ZERO)
