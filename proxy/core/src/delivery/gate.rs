@@ -86,6 +86,8 @@ pub(super) struct Gate {
     forbidden: BTreeMap<(SiteName, Job), Forbidden>,
     /// Deliveries that were forbidden before others of their kind were taken: what is wrong is not the key.
     suspects: BTreeSet<String>,
+    /// It has answered since this process began: what an earlier one put off need not wait for its own time.
+    has_answered: bool,
     is_back: bool,
 }
 
@@ -121,6 +123,7 @@ impl Gate {
             key_words: None,
             forbidden: BTreeMap::new(),
             suspects: BTreeSet::new(),
+            has_answered: false,
             is_back: false,
         }
     }
@@ -274,6 +277,9 @@ impl Gate {
     }
 
     fn answered(&mut self, call: u64, site: &SiteName, now: Instant) {
+        if self.platform.is_well() {
+            self.is_back |= !std::mem::replace(&mut self.has_answered, true);
+        }
         if self.platform.succeeded(call, now) {
             self.sites.values_mut().for_each(|health| health.circuit.try_now(now));
         }

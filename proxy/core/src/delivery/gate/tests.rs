@@ -116,8 +116,21 @@ fn a_failure_while_it_is_tried_makes_it_rest_again() {
 }
 
 #[test]
+fn the_first_answer_to_a_new_process_calls_for_what_an_earlier_one_put_off() {
+    let mut world = World::new();
+    world.make(&sale("shop"), FAILED);
+    assert!(!world.gate.take_back());
+    world.make(&sale("shop"), LOOKED);
+    assert!(world.gate.take_back());
+    world.make(&sale("other"), LOOKED);
+    assert!(!world.gate.take_back(), "once");
+}
+
+#[test]
 fn one_that_always_fails_holds_up_no_other() {
     let mut world = World::new();
+    world.make(&sale("shop"), LOOKED);
+    assert!(world.gate.take_back(), "the first answer");
     for _ in 0..50 {
         for _ in 1..limits::DOWN_AFTER {
             world.make(&of("shop", "poison", Job::Conversion), FAILED);
