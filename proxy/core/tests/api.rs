@@ -127,9 +127,9 @@ async fn a_sale_is_found_by_the_platforms_id_also_when_that_looks_like_ours() {
 #[tokio::test]
 async fn a_sale_that_nobody_was_credited_with_has_nothing_to_take_back() {
     let world = World::new(|_| {}).await;
-    world.platform.set(Mood::Refuses);
+    world.platform.set(Mood::KnowsNobody);
     let stranger = sale("pay_1", r#","customer_id":"cus_1""#);
-    assert_eq!(world.convert(&stranger).await.expect("written").status, 422, "the platform's word");
+    assert_eq!(world.convert(&stranger).await.expect("written").status, 404, "the platform's word");
     let record = world.record("pay_1").await;
     assert_eq!(record.state, State::Closed, "and nobody has to look");
     world.platform.set(Mood::Well);
@@ -138,7 +138,59 @@ async fn a_sale_that_nobody_was_credited_with_has_nothing_to_take_back() {
         matches!(&refund, Err(Refusal::NotFound { message, .. }) if message.contains("credited")),
         "{refund:?}"
     );
-    assert_eq!(world.convert(&stranger).await.expect("a replay").status, 422);
+    assert_eq!(world.convert(&stranger).await.expect("a replay").status, 404);
+}
+
+#[tokio::test]
+async fn a_sale_that_came_to_nothing_is_taken_corrected_and_then_it_is_the_one() {
+    let world = World::new(|_| {}).await;
+    let wrong = |number: u8| sale("pay_1", &format!(r#","referral_id":"wrong{number}""#));
+    let right = sale("pay_1", r#","referral_id":"cmd1""#);
+    // Nobody's, then somebody's that the platform does not know, then the right one's.
+    world.platform.set(Mood::KnowsNobody);
+    let stranger = sale("pay_1", r#","customer_id":"cus_1""#);
+    assert_eq!(world.convert(&stranger).await.expect("written").status, 404);
+    world.platform.set(Mood::Refuses);
+    assert_eq!(world.convert(&wrong(1)).await.expect("written").status, 422);
+    assert_eq!(world.record("pay_1#2").await.state, State::Dead);
+    world.platform.set(Mood::Well);
+    assert_eq!(world.convert(&right).await.expect("accepted").status, 201);
+    assert_eq!(world.record("pay_1#2").await.state, State::Closed, "nobody shall send it again");
+    let sold = world.platform.sales();
+    assert_eq!((sold.len(), &sold[0]["external_event_id"]), (1, &"pay_1".into()));
+
+    assert_eq!(world.convert(&right).await.expect("a replay").status, 200);
+    assert_eq!(world.convert(&wrong(1)).await.expect("a replay").status, 422, "as it was then");
+    assert!(matches!(world.convert(&wrong(2)).await, Err(Refusal::Conflict { .. })), "it counts");
+    // By the id that the shop gave it.
+    assert_eq!(world.refund("pay_1", r#"{"amount":10}"#, None).await.expect("accepted").status, 201);
+    assert_eq!(world.platform.refunds()[0].0, world.record("pay_1#3").await.upstream_id.expect("delivered"));
+}
+
+#[tokio::test]
+async fn a_sale_whose_refund_waits_is_not_replaced() {
+    let world = World::new(|_| {}).await;
+    world.platform.set(Mood::Refuses);
+    let sold = |referral: &str| sale("pay_1", &format!(r#","referral_id":"{referral}""#));
+    world.convert(&sold("wrong")).await.expect("written");
+    let id = world.record("pay_1").await.id;
+    assert_eq!(world.refund(&id, r#"{"amount":10}"#, None).await.expect("written").status, 202);
+    assert!(matches!(world.convert(&sold("cmd1")).await, Err(Refusal::Conflict { .. })));
+    assert_eq!(world.record("pay_1").await.state, State::Dead);
+}
+
+#[tokio::test]
+async fn a_refund_that_was_refused_is_taken_again_for_the_right_sale() {
+    let world = World::new(|_| {}).await;
+    let id = sold(&world, "pay_1").await;
+    world.platform.set(Mood::KnowsNobody);
+    let body = r#"{"amount":10,"external_event_id":"re_1"}"#;
+    assert_eq!(world.refund("com_typo", body, None).await.expect("written").status, 404);
+    world.platform.set(Mood::Well);
+    assert_eq!(world.refund(&id, body, None).await.expect("accepted").status, 201);
+    assert_eq!(world.refund(&id, body, None).await.expect("a replay").status, 200);
+    let refunds = world.platform.refunds();
+    assert_eq!((refunds.len(), &refunds[0].1["external_event_id"]), (1, &"re_1".into()));
 }
 
 #[tokio::test]

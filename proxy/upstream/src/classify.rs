@@ -45,12 +45,15 @@ pub fn classify(job: Job, outcome: &Result<Reply, CallError>) -> Verdict {
 }
 
 /// Whether a refusal says that the platform knows nobody by the identifiers that the work names. One that names another
-/// field as the culprit does not.
+/// field as the culprit does not, nor does one that names none, unless it is a `404`.
 #[must_use]
 pub fn knows_nobody(reply: &Reply) -> bool {
     let parsed: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
-    let is_refusal = matches!(reply.status, 400 | 404 | 422) && parsed["error"].is_object();
-    is_refusal && parsed["error"]["field"].as_str().is_none_or(|field| IDENTIFIERS.contains(&field))
+    match (reply.status, parsed["error"]["field"].as_str()) {
+        (400 | 404 | 422, Some(field)) => IDENTIFIERS.contains(&field),
+        (404, None) => parsed["error"].is_object(),
+        _ => false,
+    }
 }
 
 /// The fields by which a conversion or an event may name its referral, the last ones of a Segment call.
@@ -151,13 +154,11 @@ mod tests {
     #[test]
     fn a_refusal_that_blames_another_field_is_not_about_whom_to_credit() {
         let nobody = |status, body: &str| knows_nobody(&reply(status, body, None).expect("a reply"));
-        for body in [
-            r#"{"error":{"code":"NOT_FOUND","message":"no"}}"#,
-            r#"{"error":{"field":"customer_id","message":"no"}}"#,
-        ] {
-            assert!(nobody(400, body) && nobody(404, body) && nobody(422, body));
-            assert!(!nobody(413, body) && !nobody(403, body));
-        }
+        let named = r#"{"error":{"field":"customer_id","message":"no"}}"#;
+        assert!(nobody(400, named) && nobody(404, named) && nobody(422, named));
+        assert!(!nobody(413, named) && !nobody(403, named));
+        let unnamed = r#"{"error":{"code":"NOT_FOUND","message":"no"}}"#;
+        assert!(nobody(404, unnamed) && !nobody(400, unnamed) && !nobody(422, unnamed));
         assert!(!nobody(400, r#"{"error":{"field":"sale_amount","message":"no"}}"#));
         assert!(!nobody(404, "<html>") && !nobody(404, r#"{"error":"no"}"#));
     }

@@ -2,7 +2,11 @@
 
 use super::write::Receipt;
 use serde::de::IgnoredAny;
-use serde_json::{Map, Value, json};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
+use std::collections::BTreeMap;
 use usher_model::{Answer, EntryState, RecordId, State};
 
 /// What an answer of ours says of a record, beside its id and how it stands.
@@ -30,7 +34,7 @@ pub(super) fn replayed(known: EntryState, told: Told) -> Answer {
         (State::Dead, Some(Answer { status: 0..=399 | 401..=403 | 408 | 425 | 429 | 500.., .. })) => {
             envelope(202, &id, "failed", told)
         }
-        (_, Some(answer)) if answer.status == 201 => spoken(Answer { status: 200, ..answer }, &id, told),
+        (_, Some(answer)) if answer.status == 201 => spoken(repeated(answer), &id, told),
         (_, Some(answer)) => spoken(answer, &id, told),
         (State::Due | State::Blocked | State::Orphan, None) => envelope(202, &id, "queued", told),
         (State::Dead, None) => envelope(202, &id, "failed", told),
@@ -38,11 +42,31 @@ pub(super) fn replayed(known: EntryState, told: Told) -> Answer {
     }
 }
 
-/// The platform's own answer; its `409` says that it has the record, which is what the caller wanted. What is no JSON, since
-/// it was cut or came from something before the platform, is told in the platform's form.
+/// What the platform says when it is asked again: `200`, and `replayed` where it tells that.
+fn repeated(answer: Answer) -> Answer {
+    type Fields = BTreeMap<String, Box<RawValue>>;
+    let body = || {
+        let mut envelope: Fields = serde_json::from_str(&answer.body).ok()?;
+        let mut data: Fields = serde_json::from_str(envelope.get("data")?.get()).ok()?;
+        *data.get_mut("replayed")? = to_raw_value(&true).ok()?;
+        *envelope.get_mut("data")? = to_raw_value(&data).ok()?;
+        serde_json::to_string(&envelope).ok()
+    };
+    Answer { status: 200, body: body().unwrap_or(answer.body) }
+}
+
+/// The platform's own answer; its `409` says that it has the record, which is what the caller wanted.
 fn spoken(answer: Answer, id: &RecordId, told: Told) -> Answer {
     match answer.status {
         409 => envelope(200, id, State::Delivered.word(), told),
+        _ => readable(answer, id, told),
+    }
+}
+
+/// The platform's own answer. What is no JSON, since it was cut or came from something before the platform, is told in the
+/// platform's form.
+pub(super) fn readable(answer: Answer, id: &RecordId, told: Told) -> Answer {
+    match answer.status {
         _ if serde_json::from_str::<IgnoredAny>(&answer.body).is_ok() => answer,
         status @ 200..300 => envelope(status, id, State::Delivered.word(), told),
         status => {
@@ -108,5 +132,15 @@ mod tests {
         assert_eq!((status, &page["success"]), (413, &false.into()));
         assert_eq!(page["error"]["message"], "the platform answered 413");
         assert_eq!(said(422, r#"{"error":{}}"#).1, json!({"error": {}}), "its own words stay");
+    }
+
+    #[test]
+    fn a_replay_says_so_where_the_platform_would() {
+        let said = |body: &str| repeated(Answer { status: 201, body: body.to_owned() }).body;
+        let first = r#"{"data":{"amount":99.90,"id":"com_1","replayed":false},"success":true}"#;
+        assert_eq!(said(first), first.replace("false", "true"));
+        for body in [r#"{"success":true, "data":{"id":"com_1"}}"#, r#"{"data":[false]}"#, "cut of"] {
+            assert_eq!(said(body), body);
+        }
     }
 }

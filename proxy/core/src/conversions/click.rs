@@ -2,6 +2,7 @@
 
 use super::{
     Conversions,
+    answers::{Told, readable},
     fields::{Fields, Named, TEXT_LONGEST, moment, object, raw, settle_names, text, text_of},
 };
 use crate::{
@@ -249,7 +250,7 @@ impl Conversions {
         let waited = tokio::time::timeout(Duration::from_millis(limits::UPSTREAM_WAIT_MS), news).await;
         self.delivery.forget(&id);
         match waited {
-            Ok(Ok(News::Answered(answer))) => Some(answer),
+            Ok(Ok(News::Answered(answer))) => Some(readable(answer, &id, Told::new())),
             _ => None,
         }
     }

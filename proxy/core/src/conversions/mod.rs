@@ -4,6 +4,7 @@
 mod answers;
 mod attribute;
 mod click;
+mod correct;
 mod event;
 mod fields;
 mod order;
@@ -103,7 +104,11 @@ impl Conversions {
     }
 
     async fn answer(&self, site: &Site, sale: &Sale, told: Told) -> Result<Answer, Refusal> {
-        Ok(match self.take(site, sale).await? {
+        let written = match self.take(site, sale).await {
+            Err(Refusal::Conflict { .. }) => self.correct(site, sale).await?,
+            written => written?,
+        };
+        Ok(match written {
             Written::New(mut receipt) => {
                 let said = self.said(&mut receipt).await;
                 answers::written(&receipt, said, told)

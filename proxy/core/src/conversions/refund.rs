@@ -2,6 +2,7 @@
 
 use super::{
     Conversions, answers,
+    correct::{Key, beside},
     fields::{
         Fields, Named, TEXT_LONGEST, fingerprint, identifier, moment, object, raw, settle_names, text,
         text_of,
@@ -95,12 +96,12 @@ impl Conversions {
         told.insert("conversion_id".to_owned(), conversion.into());
         // A refund that was taken before is not weighed against what is left after it.
         let source = Source::api();
-        let earlier = self.earlier(&site.name, &source, Job::Refund, &key, &fingerprint).await?;
-        if let Some(known) = earlier {
-            return Ok(answers::replayed(known, told));
-        }
+        let kept_as = match self.key(site, (&source, Job::Refund), &key, &fingerprint).await? {
+            Key::Holds(known) => return Ok(answers::replayed(known, told)),
+            Key::Free(kept_as) => kept_as,
+        };
         payment.as_ref().map_or(Ok(()), |payment| weigh(&request, payment))?;
-        let entry = self.refund_entry(site, request, (of, payment.as_ref()), key, fingerprint)?;
+        let entry = self.refund_entry(site, request, (of, payment.as_ref()), (key, kept_as), fingerprint)?;
         match self.write(entry).await? {
             Some(Written::New(mut receipt)) => {
                 let said = self.said(&mut receipt).await;
@@ -112,14 +113,16 @@ impl Conversions {
         }
     }
 
-    /// The payment of that id. One that is neither known here nor of our making is the platform's to know.
+    /// The payment of that id: ours, the platform's, or the one that the shop gave the sale. One that is neither known here nor of our making is the platform's to know.
     async fn payment(&self, site: &Site, id: &str) -> Result<(PaymentRef, Option<Payment>), Refusal> {
         let unknown = || Refusal::NotFound { field: None, message: format!("{id} is no sale of this site") };
         let ours = RecordId::new(id).ok().filter(|id| id.minted_kind().is_some());
         let theirs = PaymentRef::Upstream(id.to_owned());
         let source = Source::api();
         // The platform's ids are its own business, and may look like ours.
-        for of in ours.iter().cloned().map(PaymentRef::Record).chain([theirs.clone()]) {
+        // Of a sale that was corrected the last one counts.
+        let own = PaymentRef::Named(beside(id).rev().chain([id.to_owned()]).collect());
+        for of in ours.iter().cloned().map(PaymentRef::Record).chain([theirs.clone(), own]) {
             let found = patiently(|| self.tools.store.payment(&site.name, &source, &of)).await?;
             if let Some(payment) = found {
                 // Under its own id, so that it joins its lane whatever it was named by.
@@ -149,7 +152,7 @@ impl Conversions {
         site: &Site,
         request: RefundRequest,
         (of, payment): (PaymentRef, Option<&Payment>),
-        key: String,
+        (key, kept_as): (String, String),
         fingerprint: [u8; 32],
     ) -> Result<Entry, Refusal> {
         let RefundRequest { amount, currency, mut fields, .. } = request;
@@ -167,7 +170,7 @@ impl Conversions {
             site: site.name.clone(),
             source: Source::api(),
             job: Job::Refund,
-            key,
+            key: kept_as,
             fingerprint,
             body: text_of(&fields)?,
             click: None,

@@ -2,6 +2,7 @@
 
 use super::{
     Conversions,
+    correct::beside,
     fields::{Fields, fingerprint, raw, text_of},
     sale::Sale,
 };
@@ -85,7 +86,8 @@ impl Conversions {
             return Ok(());
         }
         sale.names.push(sale.key.clone());
-        sale.key = beside(&sale.key);
+        let Some(beside) = beside(&sale.key).next() else { return Ok(()) };
+        sale.key = beside;
         sale.close_unbrought = None;
         match self.take(site, &sale).await {
             // It credits nobody either, or it was written down before.
@@ -215,7 +217,7 @@ impl Conversions {
         once(self.write(entry).await.map(|_| ()))
     }
 
-    /// The payment of these names: of two that stand beside each other, the one that credits somebody.
+    /// The payment of these names: of those that stand beside each other, the one that counts.
     async fn refunded(
         &self,
         site: &Site,
@@ -229,8 +231,15 @@ impl Conversions {
         let records = patiently(|| self.tools.store.find(&site.name, id)).await?;
         let key = records.into_iter().find(|record| record.id == id).and_then(|record| record.key);
         let Some(key) = key else { return Ok(of) };
-        let credited = self.accepted(site, source, &beside(&key)).await?;
-        Ok(credited.map_or(of, |credited| PaymentRef::Record(credited.id)))
+        for source in [source, &Source::api()] {
+            for key in beside(&key) {
+                let beside = self.accepted(site, source, &key).await?;
+                if let Some(beside) = beside.filter(|beside| beside.state != State::Closed) {
+                    return Ok(PaymentRef::Record(beside.id));
+                }
+            }
+        }
+        Ok(of)
     }
 
     async fn link(&self, site: &Site, webhook: &Webhook, link: &Link) -> Result<(), Refusal> {
@@ -253,11 +262,6 @@ fn once(written: Result<(), Refusal>) -> Result<(), Refusal> {
 /// What the delivery proved, where that is less than all of it.
 fn proved(outcome: &Outcome) -> Option<Proved> {
     (outcome.proof == Some(Proof::Token)).then_some(Proved::Token)
-}
-
-/// The key of a payment that is credited, where its own is taken by an event that credited nobody.
-fn beside(key: &str) -> String {
-    format!("{key}#credited")
 }
 
 /// What the platform is told of a payment, but for the click.

@@ -309,7 +309,7 @@ mod tests {
         let (shop, job) = (site().name, Job::Conversion);
         let call = |n: usize| {
             let goes_out = handle.when(&shop, job) == Send::Now;
-            goes_out.then(|| handle.news_of(&RecordId::new(&format!("conv_{n}")).expect("an id")))
+            goes_out.then(|| handle.news_of(&RecordId::new(format!("conv_{n}")).expect("an id")))
         };
         let callers: Vec<_> = (0..100).filter_map(call).collect();
         assert_eq!(

@@ -184,6 +184,8 @@ pub(crate) enum Mood {
     CommitsAndDrops,
     KeyRefused,
     Refuses,
+    /// It knows nobody by what it is told.
+    KnowsNobody,
     /// Clicks are refused, nothing else.
     RefusesClicks,
     /// The key may not tell of clicks.
@@ -323,6 +325,7 @@ impl Platform for Scripted {
             Mood::Rubbish => return Ok(reply(200, json!("<html>"), None)),
             Mood::KeyRefused => return Ok(reply(401, error(), None)),
             Mood::Refuses => return Ok(reply(422, error(), None)),
+            Mood::KnowsNobody => return Ok(reply(404, error(), None)),
             _ => {}
         }
         let parsed: Value = serde_json::from_str(body).expect("JSON");
