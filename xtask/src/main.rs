@@ -25,7 +25,7 @@ enum Command {
     Prove(prove::Options),
     /// Build what pages load (JavaScript, WebAssembly) into snippet/dist
     Snippet(snippet::Options),
-    /// Run everything that has to hold: lints, tests, kill tests, real browsers
+    /// Run everything that has to hold: lints, tests, proofs, real browsers
     Test(test::Options),
 }
 

@@ -15,22 +15,23 @@ pub(crate) mod tools;
 
 use closing::{Closing, Count};
 
-/// Tests that take minutes and keep both cores busy: a step of their own, so that they disturb no test that measures time.
-const KILL: &str = "kill::";
+/// What is promised, tried at a small size. It takes minutes and keeps both cores busy: a step of its own, so that it disturbs
+/// no test that measures time.
+const PROOF: &str = "::proof";
 /// What `--quick` leaves out.
-const SLOW: &[&str] = &["kill", "wasm", "browser"];
+const SLOW: &[&str] = &["proof", "wasm", "browser"];
 /// In CI a step that hangs is ended, so that the others still run. Minutes.
 const STEP_LONGEST: &str = "40m";
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Leave out what takes minutes: kill tests, real browsers, the rebuild of the WebAssembly
+    /// Leave out what takes minutes: proofs, real browsers, the rebuild of the WebAssembly
     #[arg(long)]
     quick: bool,
     /// Only one step
     #[arg(long, value_name = "STEP", conflicts_with = "quick")]
-    #[arg(value_parser = ["format", "clippy", "test", "snippet", "api", "kill", "wasm", "browser"])]
+    #[arg(value_parser = ["format", "clippy", "test", "snippet", "api", "proof", "wasm", "browser"])]
     only: Option<String>,
 }
 
@@ -86,10 +87,10 @@ fn plan(root: &Path, usher: &Path) -> Result<Vec<Step>> {
     Ok(vec![
         Step::new("format", cargo(root, &["fmt", "--all", "--check"]), Closing::Exit),
         Step::new("clippy", cargo(root, &clippy), Closing::Exit),
-        Step::new("test", tests(&["--", "--skip", KILL]), Closing::Cargo),
+        Step::new("test", tests(&["--", "--skip", PROOF]), Closing::Cargo),
         Step::new("snippet", node(&root.join("snippet/test"))?, Closing::Node),
         Step::new("api", api, Closing::Node),
-        Step::new("kill", tests(&["--test", "it", "--", KILL, "--test-threads", "1"]), Closing::Cargo),
+        Step::new("proof", tests(&["--test", "proof", "--", PROOF, "--test-threads", "1"]), Closing::Cargo),
         Step::new("wasm", cargo(root, &["xtask", "snippet", "--check"]), Closing::Exit),
         Step::new("browser", browsers, Closing::Node),
     ])
