@@ -115,8 +115,8 @@ pub(super) fn advice(record: &Record) -> Option<String> {
                  there or in `usher codes`, then {retry}, then retry the sales that died with it; or {discard}."
             ),
             Dead::Unsold => format!(
-                "The platform does not have the sale under the id it gave it, so it cannot be refunded there. If it should, have it \
-                 mended there, then {retry}; else {discard}."
+                "The platform does not have this sale, so it cannot be refunded there. If it should, have it mended there, then \
+                 {retry}; if it was reported of a wrong sale, report it again of the right one; else {discard}."
             ),
             Dead::Unknown => format!(
                 "The platform knows nobody or nothing of that name. If it should, have it mended there, then {retry}; if no \
@@ -226,7 +226,7 @@ mod tests {
             (Job::Conversion, Some(503), "given up after 7 days: 503", "The platform could not take it"),
             (Job::Conversion, Some(422), "the platform refused its click: no", "The platform was not asked"),
             (Job::Click, Some(404), "404 NOT_FOUND", "The platform does not take this click"),
-            (Job::Refund, Some(404), "404 NOT_FOUND", "The platform does not have the sale"),
+            (Job::Refund, Some(404), "404 NOT_FOUND", "The platform does not have this sale"),
             (Job::Conversion, Some(404), "404 NOT_FOUND", "The platform knows nobody"),
             (Job::Event, Some(400), "400 VALIDATION_ERROR", "The platform refuses the content"),
             (Job::Event, None, "a strange end", "When what it complains of is mended"),

@@ -30,6 +30,7 @@ const BROWSER: &[Tool] =
 
 const API: &[Tool] =
     &[Tool { name: "Python with venv", there: has_venv, packages: &["python3", "python3-venv"] }];
+const PROOF: &[Tool] = &[Tool { name: "strace", there: || answers("strace"), packages: &["strace"] }];
 
 /// Finds or installs everything that the wanted steps need.
 ///
@@ -44,7 +45,8 @@ pub(super) fn prepare(root: &Path, wants: impl Fn(&str) -> bool) -> Result<()> {
         );
     }
     let of_step = |step, tools: &'static [Tool]| if wants(step) { tools } else { &[] };
-    let needed = EVERY_RUN.iter().chain(of_step("browser", BROWSER)).chain(of_step("api", API));
+    let steps = [of_step("browser", BROWSER), of_step("api", API), of_step("proof", PROOF)];
+    let needed = EVERY_RUN.iter().chain(steps.into_iter().flatten());
     let missing: Vec<&Tool> = needed.filter(|tool| !(tool.there)()).collect();
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|tool| tool.name).collect();

@@ -146,8 +146,9 @@ conv_1: a sale of 89.91 USD on site shop
       a webhook of stripe, as \"re_7\": 2026-11-21T03:00:00Z, 3 h ago
       1 attempt at 2026-11-21T03:01:00Z: 404 NOT_FOUND
       given up at 2026-11-21T05:00:00Z, answer 404
-      The platform does not have the sale under the id it gave it, so it cannot be refunded there. If it should, have it \
-      mended there, then `usher outbox retry refund_1`; else `usher outbox discard refund_1`.
+      The platform does not have this sale, so it cannot be refunded there. If it should, have it mended there, then `usher \
+      outbox retry refund_1`; if it was reported of a wrong sale, report it again of the right one; else `usher outbox \
+      discard refund_1`.
 ";
     assert_eq!(told(&one()), expected);
 }
