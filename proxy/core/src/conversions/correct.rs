@@ -63,12 +63,14 @@ impl Conversions {
         }
     }
 
-    /// Whether what was reported came to nothing for good. A dead one is closed for that: nobody shall send it again.
+    /// Whether the platform has refused what was reported, so that it came to nothing for good. One that was discarded may have
+    /// been on its way. A dead one is closed for that: nobody shall send it again.
     async fn gives_way(&self, site: &Site, held: &EntryState) -> Result<bool, Refusal> {
         let is_refused = matches!(held.answer, Some(Answer { status: 400 | 404 | 410 | 422, .. }));
         match held.state {
+            _ if !is_refused => Ok(false),
             State::Closed => Ok(true),
-            State::Dead if is_refused => {
+            State::Dead => {
                 let (of, source) = (PaymentRef::Record(held.id.clone()), Source::api());
                 let payment = patiently(|| self.tools.store.payment(&site.name, &source, &of)).await?;
                 // Refunds that wait for it would be closed with it.

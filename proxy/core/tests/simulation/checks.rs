@@ -126,7 +126,7 @@ fn faults(seen: &Seen<'_>, findings: &mut Findings) {
 
 /// Whether somebody gave up on a sale, be it while it was on its way. Then the ledger does not know what the platform calls
 /// it, so that a refund of it under that name is the platform's to weigh.
-fn was_given_up(seen: &Seen<'_>, sale: &str) -> bool {
+pub(crate) fn was_given_up(seen: &Seen<'_>, sale: &str) -> bool {
     let record = seen.record(Job::Conversion, sale);
     record.is_some_and(|of| of.state == State::Closed && seen.facts.discarded.contains(&of.id))
 }

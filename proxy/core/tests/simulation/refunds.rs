@@ -3,7 +3,7 @@
 use super::{
     books::{Back, Sale},
     callers::{Caller, Request},
-    checks::{Findings, Seen, sent_as},
+    checks::{Findings, Seen, sent_as, was_given_up},
     hooks::{self, Sender},
 };
 use rust_decimal::Decimal;
@@ -153,6 +153,12 @@ pub(crate) fn excused(seen: &Seen<'_>, record: &Record, why: &str) -> bool {
             record.state == State::Closed && sale.is_some_and(nothing)
         }
         // Of a conversion that is not in the ledger: the platform decides.
-        None => why.contains("no such conversion") || seen.long(),
+        None => {
+            let of = |sale: &Sale| record.payment.as_ref() == Some(&sale.id);
+            let mut sales = seen.books.sales.iter();
+            let is_weighed_there = sales.any(|(key, sale)| of(sale) && was_given_up(seen, key));
+            let too_much = why.contains("more than is left") && is_weighed_there;
+            why.contains("no such conversion") || too_much || seen.long()
+        }
     }
 }
