@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use usher_model::{Job, Listing, Record, RefundAmount, SiteName, State};
+use usher_model::{Job, Record, RefundAmount, SiteName};
 use usher_store::{Role, Store};
 
 use crate::judge::same_amount;
@@ -121,11 +121,4 @@ async fn holds(store: &dyn Store, event: &str, job: Job, cents: u64) -> Result<(
         return Err(format!("another content: {amount:?} {}", record.body));
     }
     Ok(())
-}
-
-/// Every record of the store: its id, and what is sent for it.
-pub(crate) async fn everything(store: &dyn Store) -> BTreeMap<String, String> {
-    let listing = Listing { site: None, states: State::ALL.to_vec(), after: None, limit: usize::MAX >> 33 };
-    let records = store.list(&listing).await.expect("the store lists its records");
-    records.into_iter().map(|record| (record.id, record.body)).collect()
 }

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
-use usher_model::UnixMs;
-use usher_store::Store;
 
 use super::disk::{Disk, Unsynced};
+use super::records::Accepted;
 use super::trace::Event;
 use super::workbench;
 use crate::chance::Chance;
@@ -18,10 +16,6 @@ use crate::shelf;
 
 /// How many lanes cut at the same time.
 const LANES: usize = 2;
-/// Deliveries that are looked at.
-const CLAIMED: usize = 10_000;
-/// Later than every delivery is due.
-const LATER: UnixMs = UnixMs(4_000_000_000_000);
 
 /// A life of an edge.
 #[derive(Clone)]
@@ -33,8 +27,8 @@ pub(super) struct Life {
     pub(super) before: Books,
     /// What was acknowledged in the end.
     pub(super) books: Books,
-    /// All records in the end, by their ids, with what is sent for them.
-    pub(super) accepted: Arc<BTreeMap<String, String>>,
+    /// All records in the end.
+    pub(super) accepted: Accepted,
 }
 
 /// What came of cuts.
@@ -44,8 +38,10 @@ pub(super) struct Cuts {
     images: usize,
     /// Acknowledged and not there, or not as they were.
     lost: Vec<String>,
-    /// Stores that do not open, and what they would deliver that nobody accepted.
+    /// Stores that do not open, and what they hold that nobody accepted.
     corrupt: Vec<String>,
+    /// Reports that were refused and are there, once, so that their repeat will be known.
+    refused: usize,
 }
 
 impl Cuts {
@@ -54,6 +50,7 @@ impl Cuts {
         self.images += other.images;
         self.lost.extend(other.lost);
         self.corrupt.extend(other.corrupt);
+        self.refused += other.refused;
     }
 
     /// Whether something was tried, and nothing was found.
@@ -69,8 +66,11 @@ impl Cuts {
 
 impl fmt::Display for Cuts {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { points, images, lost, corrupt } = self;
+        let Self { points, images, lost, corrupt, refused } = self;
         write!(out, "{images} cuts at {points} points: {} lost, {} corrupt", lost.len(), corrupt.len())?;
+        if *refused > 0 {
+            write!(out, ", {refused} with a report that was refused, there once and known when repeated")?;
+        }
         for found in lost.first().into_iter().chain(corrupt.first()) {
             write!(out, " ({found:.200})")?;
         }
@@ -152,25 +152,21 @@ impl Life {
         };
         let missing = shelf::missing(store.as_ref(), known).await;
         cuts.lost.extend(missing.into_iter().map(|what| format!("{when}: {what}")));
-        let invented = self.invented(store.as_ref()).await;
-        cuts.corrupt.extend(invented.into_iter().map(|what| format!("{when}: {what}")));
+        match self.accepted.compare(store.as_ref(), known, self.has_failed_sync()).await {
+            Ok(found) => {
+                cuts.refused += found.refused;
+                cuts.corrupt.extend(found.invented.into_iter().map(|what| format!("{when}: {what}")));
+            }
+            Err(why) => cuts.corrupt.push(format!("{when}: {why}")),
+        }
         drop(store);
         if let Err(why) = integrity(&database) {
             cuts.corrupt.push(format!("{when}: {why}"));
         }
     }
 
-    /// What the store would deliver that was not accepted, or not so.
-    async fn invented(&self, store: &dyn Store) -> Vec<String> {
-        let due = match store.claim(LATER, 1, CLAIMED).await {
-            Ok(due) => due,
-            Err(why) => return vec![why.to_string()],
-        };
-        // By content: a report that was answered with 503 when its sync failed may be there after all, under the id it got
-        // then; it came again and was accepted under another.
-        let invented =
-            due.iter().filter(|delivery| !self.accepted.values().any(|body| *body == delivery.body));
-        invented.map(|delivery| format!("it would deliver {delivery:?}")).collect()
+    fn has_failed_sync(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::SyncFailed(_)))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod cut;
 mod disk;
+mod records;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use usher_tests::strace::{record, record_failing};
 use usher_tests::{Edge, Standin, eventually};
 
 use self::cut::{Cuts, Life};
+use self::records::Accepted;
 use self::trace::{CALLS, Event};
 use crate::merchant::{Books, Merchant};
 use crate::shelf::{self, Shelf};
@@ -146,8 +148,8 @@ async fn finish(
     assert!(acknowledged >= books.len() - before.len(), "the trace shows every answer: {acknowledged}");
     let copy = Shelf::keep(&edge.database());
     let store = shelf::open(&copy.database()).await.expect("the store opens");
-    let accepted = shelf::everything(store.as_ref()).await;
-    Life { found, events, before, books, accepted: Arc::new(accepted) }
+    let accepted = Accepted::of(store.as_ref()).await.expect("the store lists its records");
+    Life { found, events, before, books, accepted }
 }
 
 /// A folder for images; in memory where there is one, since nothing in it has to last.
