@@ -48,6 +48,15 @@ impl Standin {
         assert!((200..300).contains(&answer.status), "{}", answer.text());
     }
 
+    /// The faults that are lined up, each with how often it was `applied`.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn faults(&self) -> Vec<Value> {
+        let answer = http::get(self.address, "/_behaviour").send().await.expect(200).json();
+        answer["behaviours"].as_array().cloned().unwrap_or_default()
+    }
+
     /// Forgets all faults.
     pub async fn behave_well(&self) {
         let answer = http::request(::http::Method::DELETE, self.address, "/_behaviour").send().await;
