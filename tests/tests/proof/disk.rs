@@ -3,6 +3,7 @@
 //! the edge, without a restart.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -16,11 +17,11 @@ use crate::size::{SIZE, verdict};
 /// How many calls fail in a row when the fault lasts.
 const LASTING: usize = 7;
 /// Of the faults that last, every so manieth index is tried.
-const LASTING_STRIDE: usize = 4;
-/// Deals after a fault at the latest, that must go well.
+const LASTING_STRIDE: usize = 8;
+/// Deals after a fault, that must go well.
 const DEALS_AFTER: usize = 6;
-/// A deal makes so many writes at least, and one sync.
-const WRITES_A_DEAL: usize = 4;
+/// What strace writes behind a call that it made fail.
+const INJECTED: &str = "(INJECTED)";
 /// How long a life may take to have its fault behind it.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -36,6 +37,8 @@ struct Fault {
 #[derive(Default)]
 struct Outcome {
     lives: usize,
+    /// Lives that ended before their fault.
+    untouched: usize,
     /// Lives in which the edge did not come up, and said so by ending.
     not_started: usize,
     refused: usize,
@@ -47,30 +50,33 @@ struct Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn proof() {
     let start = Instant::now();
-    let syncs = SYNCS.iter().flat_map(|&call| [(call, "EIO", false), (call, "EIO", true)]);
-    let writes =
-        [("pwrite64", "EIO", false), ("pwrite64", "ENOSPC", false), ("pwrite64", "ENOSPC", true)].into_iter();
-    let fault = |(call, error, lasts)| Fault { call, error, lasts };
-    let (syncs, writes) = tokio::join!(lane("sync", syncs.map(fault)), lane("write", writes.map(fault)));
+    let each = |call| {
+        let faults = [("EIO", false), ("ENOSPC", false), ("EIO", true), ("ENOSPC", true)];
+        faults.map(|(error, lasts)| Fault { call, error, lasts })
+    };
+    let syncs = SYNCS.iter().copied().flat_map(each);
+    let (syncs, writes) = tokio::join!(lane("sync", syncs), lane("write", each("pwrite64").into_iter()));
     let mut all = syncs;
     all.add(writes);
-    let Outcome { lives, not_started, refused, acknowledged, lies } = &all;
+    let Outcome { lives, untouched, not_started, refused, acknowledged, lies } = &all;
     let line = format!(
-        "{lives} lives, each with EIO or ENOSPC at one of the first {} syncs and writes or from there on: \
-         {acknowledged} acknowledged, {} not on disk {:?}, {refused} times 503 with Retry-After, {} recovered without a \
-         restart, {not_started} did not start; {} s",
+        "{lives} lives, each with EIO or ENOSPC at one of the first {} syncs and writes or from there on, \
+         {untouched} without it: {acknowledged} acknowledged, {} not on disk {:?}, {refused} times 503 with Retry-After, \
+         {} recovered without a restart, {not_started} did not start; {} s",
         SIZE.disk.indexes,
         lies.len(),
         lies.iter().take(3).collect::<Vec<_>>(),
         lives - not_started,
         start.elapsed().as_secs()
     );
-    verdict("disk", lies.is_empty() && *refused > 0 && lives > not_started, &line);
+    let has_teeth = *untouched == 0 && *refused > 0 && lives > not_started;
+    verdict("disk", lies.is_empty() && has_teeth, &line);
 }
 
 impl Outcome {
     fn add(&mut self, other: Self) {
         self.lives += other.lives;
+        self.untouched += other.untouched;
         self.not_started += other.not_started;
         self.refused += other.refused;
         self.acknowledged += other.acknowledged;
@@ -92,12 +98,11 @@ async fn lane(name: &str, faults: impl Iterator<Item = Fault>) -> Outcome {
         for at in (1..=SIZE.disk.indexes).step_by(stride) {
             young.put_back(&edge.database());
             shop.reopen(books.clone());
-            let is_made = life(&mut edge, &shop, fault, at, &mut outcome).await;
-            outcome.lives += 1;
             // Each make of the engine syncs with one of two calls.
-            if !is_made {
+            if !life(&mut edge, &shop, fault, at, &mut outcome).await {
                 break;
             }
+            outcome.lives += 1;
         }
     }
     outcome.refused = shop.refused();
@@ -111,14 +116,7 @@ async fn life(edge: &mut Edge, shop: &Merchant, fault: Fault, at: usize, outcome
     let notes = tempfile::NamedTempFile::new().expect("a file");
     let mut is_started = edge.relaunch(&fail_at(call, error, &when, notes.path())).await;
     if is_started {
-        let mut address = watch::channel(edge.http()).1;
-        let calls_a_deal = if call == "pwrite64" { WRITES_A_DEAL } else { 1 };
-        let deals = when.end() / calls_a_deal + DEALS_AFTER;
-        let work = async {
-            for _ in 0..deals {
-                shop.deal(&mut address).await;
-            }
-        };
+        let work = sell_until_well(edge, shop, &when, notes.path());
         let done = tokio::time::timeout(RECOVERED_WITHIN, work).await;
         done.unwrap_or_else(|_| panic!("{call} {error} {when:?}: no recovery in {RECOVERED_WITHIN:?}"));
         is_started = edge.ended().is_none();
@@ -131,7 +129,25 @@ async fn life(edge: &mut Edge, shop: &Merchant, fault: Fault, at: usize, outcome
     edge.process().silent().await;
     inspect(edge, &shop.books(), &format!("{call} {error} {when:?}"), outcome).await;
     let calls = std::fs::read_to_string(notes.path()).expect("strace's notes");
-    calls.contains(call)
+    let is_made = calls.contains(call);
+    outcome.untouched += usize::from(is_made && !calls.contains(INJECTED));
+    is_made
+}
+
+/// Deals until all the calls have failed that are to fail, and a few more.
+async fn sell_until_well(edge: &Edge, shop: &Merchant, when: &RangeInclusive<usize>, notes: &Path) {
+    let mut address = watch::channel(edge.http()).1;
+    // Every deal that changes something makes such a call.
+    for _ in 0..2 * when.end() {
+        let calls = std::fs::read_to_string(notes).expect("strace's notes");
+        if calls.matches(INJECTED).count() >= when.clone().count() {
+            break;
+        }
+        shop.deal(&mut address).await;
+    }
+    for _ in 0..DEALS_AFTER {
+        shop.deal(&mut address).await;
+    }
 }
 
 async fn inspect(edge: &Edge, books: &Books, when: &str, outcome: &mut Outcome) {
