@@ -4,7 +4,7 @@
 //! `cargo run --release -p usher-providers --example fuzz -- [--seconds N] [--seed N]` prints how many it tried and the seed; one
 //! that panics is printed, and fails the run.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "it is a command")]
 
 #[path = "../tests/support/mod.rs"]
 mod signed;
@@ -171,7 +171,7 @@ impl Case {
         let request =
             Request { method: &recorded.method, url: &recorded.url, headers: &headers, body: &self.body };
         let now = recorded.now.unwrap_or(UnixMs(0));
-        let test_mode = if self.body.len() % 2 == 0 { TestMode::Ignore } else { TestMode::Forward };
+        let test_mode = if self.body.len().is_multiple_of(2) { TestMode::Ignore } else { TestMode::Forward };
         let context = Context { credentials: &recorded.credentials, now, test_mode };
         let outcome = provider.judge(&request, &context);
         let _ = report(&recorded.provider, recorded.case.as_deref(), &outcome);

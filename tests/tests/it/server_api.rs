@@ -40,7 +40,7 @@ fn event(click: &str, event: &str) -> Value {
         "occurred_at": "2026-10-01T12:00:00.000Z", "metadata": {"seats": 3}})
 }
 
-fn track(user: &str, message: &str, properties: Value) -> Value {
+fn track(user: &str, message: &str, properties: &Value) -> Value {
     json!({"type": "track", "event": "Order Completed", "messageId": message, "userId": user,
         "timestamp": "2026-10-01T12:00:00.000Z", "properties": properties, "context": {"library": {"name": "x"}}})
 }
@@ -88,7 +88,7 @@ async fn each_endpoint_answers_with_the_platforms_own_words(backing: Backing) {
     let done = edge.server_call("events", &event(&referral, "evt_1")).send().await.expect(201);
     assert_eq!(done.json()["data"]["action"], "referral_updated", "{}", done.text());
     let bought = json!({"revenue": 10.5, "currency": "EUR", "affonso_referral": referral});
-    let passed = edge.server_call(SEGMENT, &track("cus_pay_1", "m1", bought)).send().await.expect(201);
+    let passed = edge.server_call(SEGMENT, &track("cus_pay_1", "m1", &bought)).send().await.expect(201);
     assert_eq!(passed.json()["data"]["external_event_id"], "m1", "{}", passed.text());
     let refunded = edge.server_call(&format!("conversions/{}/refund", id(&sold)), &json!({})).send().await;
     assert_eq!(refunded.expect(200).json()["data"]["sales_status"], "refunded");
@@ -110,7 +110,7 @@ async fn what_was_reported_before_is_answered_as_it_was(backing: Backing) {
         ("signups", lead(&referral, "u1")),
         ("conversions", sale(&referral, "pay_1")),
         ("events", event(&referral, "evt_1")),
-        (SEGMENT, track("u2", "m1", bought)),
+        (SEGMENT, track("u2", "m1", &bought)),
     ] {
         let first = edge.server_call(path, &body).send().await.expect(201);
         let again = edge.server_call(path, &body).send().await.expect(200);
@@ -134,7 +134,7 @@ async fn the_same_key_with_other_content_is_a_conflict(backing: Backing) {
     let part = json!({"amount": 5, "external_event_id": "re_1"});
     edge.server_call(&refund, &part).send().await.expect(200);
     edge.server_call("events", &event(&referral, "evt_1")).send().await.expect(201);
-    edge.server_call(SEGMENT, &track("cus_pay_1", "m1", json!({"revenue": 1, "currency": "EUR"})))
+    edge.server_call(SEGMENT, &track("cus_pay_1", "m1", &json!({"revenue": 1, "currency": "EUR"})))
         .send()
         .await
         .expect(201);
@@ -146,7 +146,7 @@ async fn the_same_key_with_other_content_is_a_conflict(backing: Backing) {
         edge.server_call("conversions", &json!({"referral_id": referral, "sale_amount": 1, "sale_amount_currency": "USD", "external_event_id": "pay_1"})).send().await,
         edge.server_call(&refund, &json!({"amount": 6, "external_event_id": "re_1"})).send().await,
         edge.server_call("events", &other_event).send().await,
-        edge.server_call(SEGMENT, &track("cus_pay_1", "m1", json!({"revenue": 2, "currency": "EUR"}))).send().await,
+        edge.server_call(SEGMENT, &track("cus_pay_1", "m1", &json!({"revenue": 2, "currency": "EUR"}))).send().await,
         keyed(&json!({"programId": PROGRAM, "trackingId": "bob"})).await,
     ] {
         assert_eq!(answer.status, 409, "{}", answer.text());
@@ -171,7 +171,7 @@ async fn what_comes_while_the_platform_is_down_is_delivered_later(backing: Backi
         ("signups", lead(&referral, "u1")),
         ("conversions", sale(&referral, "pay_1")),
         ("events", event(&referral, "evt_1")),
-        (SEGMENT, track("u2", "m1", bought)),
+        (SEGMENT, track("u2", "m1", &bought)),
         (&format!("conversions/{sold}/refund"), json!({"amount": 9.9, "external_event_id": "re_1"})),
     ];
     for answer in at_once(&edge, &calls).await {
@@ -211,7 +211,7 @@ async fn clicks_made_in_an_outage_are_resolved_wherever_they_are_named(backing: 
         ("conversions", sale(&from_server, "pay_1")),
         ("signups", lead(&from_server, "u1")),
         ("events", event(&from_page, "evt_1")),
-        (SEGMENT, track("u9", "m1", bought)),
+        (SEGMENT, track("u9", "m1", &bought)),
     ];
     let answers = at_once(&edge, &calls).await;
     assert!(answers.iter().all(|answer| answer.status == 202), "{answers:#?}");
@@ -248,7 +248,7 @@ async fn events_that_are_sales_are_in_the_ledger(backing: Backing) {
         "sale_amount_currency": "USD", "external_event_id": "evt_1"});
     let by_event = id(&edge.server_call("events", &sold).send().await.expect(201));
     let bought = json!({"revenue": "7.25", "currency": "EUR", "affonso_referral": referral});
-    let by_segment = id(&edge.server_call(SEGMENT, &track("u2", "m1", bought)).send().await.expect(201));
+    let by_segment = id(&edge.server_call(SEGMENT, &track("u2", "m1", &bought)).send().await.expect(201));
     for (conversion, too_much) in [(by_event, 20.5), (by_segment, 8.0)] {
         let refund = format!("conversions/{conversion}/refund");
         let answer = edge.server_call(&refund, &json!({"amount": too_much})).send().await;
@@ -339,7 +339,7 @@ async fn what_moves_money_must_be_signed_where_the_site_wants_it() {
         ("conversions", sale(&referral, "pay_2")),
         (&format!("conversions/{sold}/refund"), json!({"amount": 1, "external_event_id": "re_1"})),
         ("events", event(&referral, "evt_1")),
-        (SEGMENT, track("u2", "m1", bought)),
+        (SEGMENT, track("u2", "m1", &bought)),
     ] {
         edge.server_call(path, &body).send().await.expect(401);
         call(path, &body, "whsec_wrong", &now()).await.expect(401);
@@ -366,7 +366,7 @@ async fn a_store_that_cannot_write_is_told_of_and_nothing_is_acknowledged() {
         ("signups".to_owned(), lead(&referral, "u1")),
         ("conversions".to_owned(), sale(&referral, "pay_2")),
         ("events".to_owned(), event(&referral, "evt_1")),
-        (SEGMENT.to_owned(), track("u2", "m1", bought)),
+        (SEGMENT.to_owned(), track("u2", "m1", &bought)),
         (format!("conversions/{sold}/refund"), json!({"amount": 1, "external_event_id": "re_1"})),
     ];
     for (path, body) in &calls {
