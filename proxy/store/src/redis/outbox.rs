@@ -30,7 +30,15 @@ pub(super) async fn claim(links: &Links, now: UnixMs, lease_ms: i64, limit: usiz
         let (places, candidates) = look_everywhere(links, now, limit).await?;
         for (number, place) in places.iter().enumerate() {
             let here: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.2 == number).collect();
-            for delivery in take(place, &here, now, now.plus(lease_ms)).await? {
+            let taken = match take(place, &here, now, now.plus(lease_ms)).await {
+                // What other sites gave is held from here on: it is worked on rather than left until the lease is over.
+                Err(why) if !claimed.is_empty() => {
+                    tracing::warn!(%why, site = %place.1, "part of the outbox waits for its server");
+                    continue;
+                }
+                taken => taken?,
+            };
+            for delivery in taken {
                 let seen = here.iter().find(|candidate| candidate.1 == delivery.id);
                 claimed.extend(seen.map(|&seen| (seen.clone(), delivery)));
             }
