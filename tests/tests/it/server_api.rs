@@ -114,7 +114,13 @@ async fn what_was_reported_before_is_answered_as_it_was(backing: Backing) {
     ] {
         let first = edge.server_call(path, &body).send().await.expect(201);
         let again = edge.server_call(path, &body).send().await.expect(200);
-        assert_eq!(first.json()["data"], again.json()["data"], "{path}");
+        let mut expected = first.json();
+        // The platform says whether it had it before, of what moves money.
+        if let Some(replayed) = expected["data"].get_mut("replayed") {
+            assert_eq!(replayed.take(), false, "{path}");
+            *replayed = true.into();
+        }
+        assert_eq!(again.json(), expected, "{path}");
     }
     let keyed = || edge.server_call("clicks", &click(2)).header("idempotency-key", "visit-2").send();
     assert_eq!(id(&keyed().await), id(&keyed().await));
