@@ -46,7 +46,7 @@ pub(crate) async fn open(path: &str, role: Role) -> Result<SqliteStore> {
     let made = tokio::task::spawn_blocking(move || {
         let lock = file::lock(&path, role)?;
         file::prepare(&path)?;
-        Ok::<_, StoreError>((Writer::start(&path, lock)?, Readers::new(&path)))
+        Ok::<_, StoreError>((Writer::start(&path, lock)?, Readers::start(&path)?))
     });
     let (writer, readers) = made.await.map_err(|why| StoreError::Unavailable(why.to_string()))??;
     // Looked at before the store is handed out, so that no change after that goes unseen.
