@@ -5,11 +5,62 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS},
 };
-use http_body_util::Full;
+use http_body::{Frame, SizeHint};
+use http_body_util::{Full, combinators::UnsyncBoxBody};
 use serde::Serialize;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 
-/// An answer; all of ours fit in memory.
-pub(crate) type Answer = Response<Full<Bytes>>;
+/// An answer.
+pub(crate) type Answer = Response<Body>;
+
+/// What an answer carries.
+pub(crate) enum Body {
+    /// Ours, which all fit in memory.
+    Whole(Full<Bytes>),
+    /// The origin's, as it comes.
+    Stream(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+/// What can end a stream early.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Stream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(whole: Bytes) -> Self {
+        Self::Whole(Full::new(whole))
+    }
+}
 
 /// Not in the `http` crate (<https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header>).
 pub(crate) const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -48,7 +99,7 @@ pub(crate) fn vary_by_origin(headers: &mut HeaderMap) {
 }
 
 fn private(status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

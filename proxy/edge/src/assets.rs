@@ -12,7 +12,6 @@ use http::{
         CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, VARY, X_CONTENT_TYPE_OPTIONS,
     },
 };
-use http_body_util::Full;
 use sha2::{Digest, Sha256};
 use std::io::Write;
 
@@ -66,13 +65,13 @@ impl Asset {
         };
         let variant = variant.unwrap_or(&self.identity);
         if negotiate::names_tag(headers, variant.tag.as_bytes()) {
-            let mut answer = Response::new(Full::default());
+            let mut answer = Response::new(Bytes::new().into());
             *answer.status_mut() = StatusCode::NOT_MODIFIED;
             *answer.headers_mut() = variant.unchanged.clone();
             return answer;
         }
         let body = if *method == Method::HEAD { Bytes::new() } else { variant.body.clone() };
-        let mut answer = Response::new(Full::new(body));
+        let mut answer = Response::new(body.into());
         *answer.headers_mut() = variant.headers.clone();
         answer
     }

@@ -1,0 +1,1 @@
+//! The tag, put into HTML while it streams.

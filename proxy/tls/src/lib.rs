@@ -1,0 +1,1 @@
+//! Certificates by name, from a folder or by ACME.
