@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use usher_admin::State;
-use usher_core::{Core, Tools};
+use usher_core::{Core, Policy, Tools};
 use usher_model::{
     Acceptance, Bound, Click, ClickId, Clock, Code, Delivery, Entry, EntryState, Job, Listing, OrderBinding,
     Payment, PaymentRef, PromoCode, Random, Record, Settlement, SiteName, Source, UnixMs, VisitorKey,
@@ -166,10 +166,13 @@ async fn world_on(store: Arc<dyn Store>, folder: tempfile::TempDir) -> World {
         random: Arc::new(Nobody),
         store: Arc::clone(&store),
         platform: Arc::new(Nobody),
-        click_budget: Duration::from_millis(100),
-        truncate_addresses: true,
-        retention_days: 395,
-        visitor_key: [7; 32],
+        policy: Policy {
+            click_budget: Duration::from_millis(100),
+            truncate_addresses: true,
+            retention_days: 395,
+            visitor_key: [7; 32],
+        }
+        .into(),
     };
     let core = Core::start(&tools, &[site()]).await;
     let state =

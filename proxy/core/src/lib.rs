@@ -9,6 +9,7 @@ pub mod conversions;
 pub mod delivery;
 mod error;
 mod keyring;
+mod policy;
 mod signed_click;
 #[cfg(test)]
 mod test_support;
@@ -16,6 +17,7 @@ mod visitor;
 
 pub use error::Refusal;
 pub use keyring::{Certificates, FetchError, Keyring};
+pub use policy::{Live, Policy};
 pub use signed_click::SignedClick;
 pub use visitor::{Signals, Visitor};
 
@@ -37,14 +39,8 @@ pub struct Tools {
     pub store: Arc<dyn Store>,
     /// Whom to tell.
     pub platform: Arc<dyn Platform>,
-    /// How long a visitor may wait for the platform's click id.
-    pub click_budget: Duration,
-    /// Whether whole addresses stay off the disk, with clicks that the platform is told of later.
-    pub truncate_addresses: bool,
-    /// How long clicks, entries and bindings are kept, in days.
-    pub retention_days: u16,
-    /// Key of the hash that tells visitors without a cookie apart. Edges that share a store share it.
-    pub visitor_key: [u8; 32],
+    /// What may be set otherwise while they work.
+    pub policy: Live,
 }
 
 /// The jobs, wired together. One for each process; handlers hold it in an `Arc`.
@@ -57,8 +53,12 @@ pub struct Core {
     pub conversions: conversions::Conversions,
     /// What is written down reaches the platform.
     pub delivery: delivery::Handle,
+    store: Arc<dyn Store>,
     writing: JoinHandle<()>,
+    sending: TaskTracker,
     background: TaskTracker,
+    /// No calls to the platform begin.
+    leave: CancellationToken,
     stop: CancellationToken,
 }
 
@@ -66,14 +66,15 @@ impl Core {
     /// Starts the jobs and what they do in the background. Promo codes are read first, if the store answers in time.
     pub async fn start(tools: &Tools, sites: &[SiteName]) -> Self {
         let stop = CancellationToken::new();
-        let background = TaskTracker::new();
-        let (capture, writing) = capture::Capture::start(tools.clone());
-        let codes = Arc::new(codes::Codes::new(tools));
+        let leave = stop.child_token();
+        let (sending, background) = (TaskTracker::new(), TaskTracker::new());
+        let (capture, writing) = capture::Capture::start(tools.clone(), leave.clone());
+        let codes = Arc::new(codes::Codes::new(tools, sites));
         // Without them it starts all the same: clicks need no codes, and they are read as soon as the store is back.
-        let _ = tokio::time::timeout(Duration::from_millis(limits::STORE_WRITE_MS), codes.read(sites)).await;
-        background.spawn(Arc::clone(&codes).keep_true(sites.to_vec(), stop.clone()));
-        let (delivery, deliverer) = delivery::start(tools.clone(), stop.clone());
-        background.spawn(deliverer);
+        let _ = tokio::time::timeout(Duration::from_millis(limits::STORE_WRITE_MS), codes.read()).await;
+        background.spawn(Arc::clone(&codes).keep_true(stop.clone()));
+        let (delivery, deliverer) = delivery::start(tools.clone(), leave.clone());
+        sending.spawn(deliverer);
         background.spawn(upkeep(tools.clone(), stop.clone()));
         let conversions = conversions::Conversions::new(
             tools.clone(),
@@ -81,7 +82,33 @@ impl Core {
             delivery.clone(),
             capture.unwritten(),
         );
-        Self { capture, codes, conversions, delivery, writing, background, stop }
+        let store = Arc::clone(&tools.store);
+        Self { capture, codes, conversions, delivery, store, writing, sending, background, leave, stop }
+    }
+
+    /// Works for these sites from now on. The codes of new ones are read first, if the store answers in time.
+    ///
+    /// # Errors
+    /// When the store cannot be used for them; nothing has changed then.
+    pub async fn serve(&self, sites: &[SiteName]) -> usher_store::Result<()> {
+        self.store.serve(sites).await?;
+        let read = self.codes.serve(sites);
+        let _ = tokio::time::timeout(Duration::from_millis(limits::STORE_WRITE_MS), read).await;
+        Ok(())
+    }
+
+    /// The platform, or what it knows us by, is another one now: what rests for the old one's sake is tried at once.
+    pub fn platform_changed(&self) {
+        self.delivery.try_now();
+    }
+
+    /// Calls to the platform begin no more, and those under way end: whoever has the store next makes them. Everything else
+    /// goes on: clicks get ids of our own, sales are written down.
+    pub async fn leave_to_others(&self) {
+        self.leave.cancel();
+        self.sending.close();
+        self.capture.finish().await;
+        self.sending.wait().await;
     }
 
     /// Ends the background work in order: calls under way finish, what is queued is written. Call it when no request is
@@ -89,12 +116,14 @@ impl Core {
     pub async fn finish(self, deadline: Duration) {
         self.stop.cancel();
         self.background.close();
-        let Self { capture, writing, background, .. } = self;
+        self.sending.close();
+        let Self { capture, writing, sending, background, .. } = self;
         let all = async {
             capture.finish().await;
             drop(capture);
             // It ends when its queue is closed and empty; a panic in it has been logged.
             let _ = writing.await;
+            sending.wait().await;
             background.wait().await;
         };
         if tokio::time::timeout(deadline, all).await.is_err() {
@@ -113,11 +142,12 @@ async fn upkeep(tools: Tools, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = hourly.tick() => {}
         }
-        let kept_ms = (i64::from(tools.retention_days) * DAY_MS).max(limits::KEYS_KEPT_MS);
+        let days = tools.policy.now().retention_days;
+        let kept_ms = (i64::from(days) * DAY_MS).max(limits::KEYS_KEPT_MS);
         match tools.store.forget(tools.clock.now().plus(-kept_ms)).await {
             Ok(0) => {}
             Ok(removed) => {
-                tracing::info!(removed, days = tools.retention_days, "removed what is past its retention");
+                tracing::info!(removed, days, "removed what is past its retention");
             }
             Err(error) => tracing::warn!(%error, "what is past its retention could not be removed"),
         }

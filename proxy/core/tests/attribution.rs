@@ -41,12 +41,13 @@ async fn a_replay_is_answered_also_when_its_code_counts_no_longer() {
     assert_eq!(world.convert(&body).await.expect("accepted").status, 201);
     let once = usher_model::PromoCode::fold("once").expect("a code");
     eventually("the use is seen", || async {
-        world.core.codes.find(&world.site, &once).is_some_and(|code| code.uses == 1)
+        world.core.codes.find(&world.site, &once).expect("read").is_some_and(|code| code.uses == 1)
     })
     .await;
     assert_eq!(world.convert(&body).await.expect("a replay").status, 200, "its last use was its own");
     world.tools.store.remove_code(&world.site.name, &once).await.expect("removed");
-    eventually("it is gone", || async { world.core.codes.find(&world.site, &once).is_none() }).await;
+    eventually("it is gone", || async { world.core.codes.find(&world.site, &once).expect("read").is_none() })
+        .await;
     assert_eq!(world.convert(&body).await.expect("a replay").status, 200);
     let other = sale("pay_1", r#","promo_code":"OTHER""#);
     assert!(matches!(world.convert(&other).await, Err(Refusal::Conflict { .. })));
@@ -128,6 +129,7 @@ async fn a_code_is_not_called_unknown_before_the_codes_were_read() {
     let world = World::with_faults(faults, |_| {}).await;
     let body = sale("pay_1", r#","promo_code":"SPRING""#);
     assert!(matches!(world.convert(&body).await, Err(Refusal::Unavailable(_))));
+    assert!(matches!(world.resolve("SPRING", &world.visitor()).await, Err(Refusal::Unavailable(_))));
     world.faults.no_codes.store(false, Relaxed);
     world.put_code("SPRING", r#"{"affiliate":"alice"}"#).await;
     assert_eq!(world.convert(&body).await.expect("accepted").status, 201);

@@ -111,7 +111,7 @@ async fn a_click_whose_writing_waits_for_the_store_is_not_told_again_after_a_lat
     let faults = Faults::default();
     faults.no_clicks.store(true, Relaxed);
     let world = World::with_faults(faults, |_| {}).await;
-    world.platform.set(Mood::Slow(world.tools.click_budget * 2));
+    world.platform.set(Mood::Slow(world.tools.policy.now().click_budget * 2));
     let alice = r#"{"programId":"prog","trackingId":"alice"}"#;
     let cid = world.track(alice, &world.visitor()).await.cookie.expect("a cookie");
     assert!(cid.is_minted());

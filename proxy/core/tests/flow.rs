@@ -126,7 +126,7 @@ async fn a_platform_that_is_down_or_talks_rubbish_costs_the_visitor_nothing() {
 #[tokio::test]
 async fn a_slow_platform_is_not_waited_for_and_its_late_answer_is_the_clicks_id() {
     let world = World::new(|_| {}).await;
-    world.platform.set(Mood::Slow(world.tools.click_budget * 3));
+    world.platform.set(Mood::Slow(world.tools.policy.now().click_budget * 3));
     let cid = world.track(ALICE, &world.visitor()).await.cookie.expect("a cookie");
     assert!(cid.is_minted());
     eventually("the late answer is written", || async { world.upstream_id(&cid).await.is_some() }).await;

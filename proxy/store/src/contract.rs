@@ -33,6 +33,16 @@ pub enum StoreError {
 /// `appendfsync` makes it). Each call keeps a total deadline of its own.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// Works for these sites from now on, in place of those that it was opened for. A store that keeps all sites in one place
+    /// has nothing to do.
+    ///
+    /// # Errors
+    /// As [`crate::open`]; it works for those that it worked for, then.
+    async fn serve(&self, sites: &[SiteName]) -> Result<()> {
+        let _ = sites;
+        Ok(())
+    }
+
     // --- promo codes ------------------------------------------------------------------------------------------
 
     /// All codes of a site with their counted uses. A value that cannot be read is left out and logged by its name.

@@ -117,7 +117,7 @@ impl Evidence<'_> {
 
     fn code(&self, code: &PromoCode, made_at: UnixMs) -> Result<Signal, Refusal> {
         let mut signal = Signal::new(By::Code, "promo_code", code.as_str());
-        let Some(found) = self.codes.surely_find(self.site, code)? else {
+        let Some(found) = self.codes.find(self.site, code)? else {
             signal.seen.why_not = Some(WhyNot::Unknown);
             return Ok(signal);
         };

@@ -15,7 +15,7 @@ use request::TrackRequest;
 use serde_json::{Map, Value, json};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use usher_model::{
     AffiliateCode, Answer, Attribution, Click, ClickId, Delivery, Job, Settlement, Site, UnixMs, Upstream,
     limits,
@@ -44,13 +44,17 @@ pub struct Capture {
     memory: Memory,
     recorder: Recorder,
     late: TaskTracker,
+    /// From then on the platform is not asked: whoever comes next tells it.
+    leaving: CancellationToken,
 }
 
 impl Capture {
     /// Starts the task that writes clicks; it ends when the `Capture` is gone and everything is written.
-    pub(crate) fn start(tools: Tools) -> (Self, JoinHandle<()>) {
+    /// After `leaving` the platform is not asked any more.
+    pub(crate) fn start(tools: Tools, leaving: CancellationToken) -> (Self, JoinHandle<()>) {
         let (recorder, writing) = Recorder::start(&tools);
-        (Self { memory: Memory::new(&tools), tools, recorder, late: TaskTracker::new() }, writing)
+        let (memory, late) = (Memory::new(&tools), TaskTracker::new());
+        (Self { memory, tools, recorder, late, leaving }, writing)
     }
 
     /// How many clicks of this edge are still to be written.
@@ -175,17 +179,13 @@ impl Capture {
             None if id.is_minted() => return None, // ours, but never written: somebody made it up
             None => id.clone(),
         };
-        if !visit.consents || (known.is_some() && cookie == Some(id)) {
+        if !visit.consents || (known.is_some() && cookie == Some(id)) || self.leaving.is_cancelled() {
             return known;
         }
+        let budget = self.tools.policy.now().click_budget;
         let mut call = visit.call();
         call.body.insert("upgradeClickId".to_owned(), upstream.as_str().into());
-        match tokio::time::timeout(
-            self.tools.click_budget,
-            self.tools.platform.track(call, self.tools.click_budget),
-        )
-        .await
-        {
+        match tokio::time::timeout(budget, self.tools.platform.track(call, budget)).await {
             Ok(Ok(answer)) if answer.cid.is_some() => {
                 Some(known.unwrap_or_else(|| Remembered::unknown(id)).with(&answer))
             }
@@ -197,14 +197,6 @@ impl Capture {
     /// platform answers that it has no click for this affiliate.
     async fn new_click(&self, visit: &Visit<'_>, affiliate: &AffiliateCode) -> Option<Remembered> {
         let now = self.tools.clock.now();
-        let mut call = visit.call();
-        call.body.insert("trackingId".to_owned(), affiliate.as_str().into());
-        let platform = Arc::clone(&self.tools.platform);
-        let mut asked =
-            tokio::spawn(
-                async move { platform.track(call, Duration::from_millis(limits::TRACK_CALL_MS)).await },
-            );
-        let answered = tokio::time::timeout(self.tools.click_budget, &mut asked).await;
         let mut click = Click {
             id: ClickId::mint(now, self.tools.random.as_ref()),
             site: visit.site.name.clone(),
@@ -213,19 +205,24 @@ impl Capture {
             created_at: now,
             upstream: Upstream::Pending,
         };
-        match answered {
+        if self.leaving.is_cancelled() {
+            return Some(self.tell_later(visit, click));
+        }
+        let mut call = visit.call();
+        call.body.insert("trackingId".to_owned(), affiliate.as_str().into());
+        let platform = Arc::clone(&self.tools.platform);
+        let mut asked =
+            tokio::spawn(
+                async move { platform.track(call, Duration::from_millis(limits::TRACK_CALL_MS)).await },
+            );
+        match tokio::time::timeout(self.tools.policy.now().click_budget, &mut asked).await {
             Ok(Ok(Ok(TrackAnswer { cid: Some(id), rest }))) => {
                 click = Click { id, upstream: Upstream::Same, ..click };
                 self.recorder.record(click.clone(), None);
                 Some(self.memory.remember(click, rest))
             }
             Ok(Ok(Ok(TrackAnswer { cid: None, .. }))) => None,
-            Ok(_) => {
-                let pending =
-                    PendingClick { body: visit.late_body(&click, self.address_at_rest(visit)), due_at: now };
-                self.recorder.record(click.clone(), Some(pending));
-                Some(self.memory.remember(click, Map::new()))
-            }
+            Ok(_) => Some(self.tell_later(visit, click)),
             Err(_) => {
                 self.reconcile_late(visit, click.clone(), asked);
                 Some(self.memory.remember(click, Map::new()))
@@ -233,10 +230,18 @@ impl Capture {
         }
     }
 
+    /// Writes down a click of our own; the outbox tells the platform of it.
+    fn tell_later(&self, visit: &Visit<'_>, click: Click) -> Remembered {
+        let body = visit.late_body(&click, self.address_at_rest(visit));
+        let pending = PendingClick { body, due_at: click.created_at };
+        self.recorder.record(click.clone(), Some(pending));
+        self.memory.remember(click, Map::new())
+    }
+
     /// The address that may rest on disk with a click that is told later. A shortened one would be a wrong one: to the
     /// platform, visitors of one network would be one visitor. So it is all of it or nothing.
     fn address_at_rest(&self, visit: &Visit<'_>) -> Option<IpAddr> {
-        (!self.tools.truncate_addresses).then_some(visit.visitor.address)
+        (!self.tools.policy.now().truncate_addresses).then_some(visit.visitor.address)
     }
 
     /// The visitor has an id of ours while the platform is still working on one. Its late answer says what it calls the

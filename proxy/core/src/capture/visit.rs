@@ -39,7 +39,7 @@ impl Visit<'_> {
     pub(super) fn key(&self, tools: &Tools) -> Option<usher_model::VisitorKey> {
         let Visitor { address, user_agent, .. } = self.visitor;
         let parts = VisitorKeyParts::Visitor(*address, user_agent);
-        self.consents.then(|| visitor_key(&tools.visitor_key, self.site, parts))
+        self.consents.then(|| visitor_key(&tools.policy.now().visitor_key, self.site, parts))
     }
 
     /// What the platform is told; without consent neither address nor user agent.

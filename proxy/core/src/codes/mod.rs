@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use guard::Guard;
 use serde_json::{Map, Value};
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use usher_model::{ClickId, Clock, Code, CodeOrClick, PromoCode, Site, SiteName, Validity};
 use usher_store::{Store, StoreError};
@@ -45,15 +45,18 @@ pub struct Resolved {
 /// Promo codes in memory.
 pub struct Codes {
     books: ArcSwap<HashMap<SiteName, Arc<Book>>>,
+    /// The sites that are served.
+    sites: watch::Sender<Vec<SiteName>>,
     guard: Guard,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
 
 impl Codes {
-    pub(crate) fn new(tools: &Tools) -> Self {
+    pub(crate) fn new(tools: &Tools, sites: &[SiteName]) -> Self {
         Self {
             books: ArcSwap::default(),
+            sites: watch::Sender::new(sites.to_vec()),
             guard: Guard::new(),
             store: Arc::clone(&tools.store),
             clock: Arc::clone(&tools.clock),
@@ -64,7 +67,8 @@ impl Codes {
     /// policy lets a code win.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for an unknown code, [`Refusal::TooMany`] when this address or network has tried too many.
+    /// [`Refusal::NotFound`] for an unknown code, [`Refusal::TooMany`] when this address or network has tried too many,
+    /// [`Refusal::Unavailable`] when the site's codes were never read yet.
     pub async fn resolve(
         &self,
         site: &Arc<Site>,
@@ -75,9 +79,11 @@ impl Codes {
         let now = self.clock.now();
         let too_many = |retry_after_ms| Refusal::TooMany { retry_after_ms };
         self.guard.check(visitor.address, now).map_err(too_many)?;
-        let Some((folded, code)) =
-            PromoCode::fold(typed).and_then(|code| Some((code.clone(), self.find(site, &code)?)))
-        else {
+        let found = match PromoCode::fold(typed) {
+            Some(code) => self.find(site, &code)?.map(|says| (code, says)),
+            None => None,
+        };
+        let Some((folded, code)) = found else {
             self.guard.miss(visitor.address, now);
             return Err(Refusal::NotFound {
                 field: Some("code"),
@@ -102,34 +108,51 @@ impl Codes {
     }
 
     /// The code, as it was last known.
-    #[must_use]
-    pub fn find(&self, site: &Site, code: &PromoCode) -> Option<Code> {
-        self.books.load().get(&site.name)?.codes.get(code).cloned()
-    }
-
-    /// The same for a sale: that the codes were never read yet is no word on any of them.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`] when they were not.
-    pub(crate) fn surely_find(&self, site: &Site, code: &PromoCode) -> Result<Option<Code>, Refusal> {
-        match self.books.load().get(&site.name) {
-            Some(book) => Ok(book.codes.get(code).cloned()),
-            None => Err(StoreError::Unavailable("promo codes were not read yet".to_owned()).into()),
-        }
+    /// [`Refusal::Unavailable`] when the site's codes were never read yet: that is no word on any of them.
+    pub fn find(&self, site: &Site, code: &PromoCode) -> Result<Option<Code>, Refusal> {
+        Ok(self.book(site)?.codes.get(code).cloned())
     }
 
     /// The code that a payment provider calls so.
-    pub(crate) fn of_provider(&self, site: &Site, id: &str) -> Option<PromoCode> {
-        self.books.load().get(&site.name)?.of_providers.get(id).cloned()
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn of_provider(&self, site: &Site, id: &str) -> Result<Option<PromoCode>, Refusal> {
+        Ok(self.book(site)?.of_providers.get(id).cloned())
     }
 
-    /// Reads the codes of `sites` again whenever the store says that they may have changed, until `stop`.
-    pub(crate) async fn keep_true(self: Arc<Self>, sites: Vec<SiteName>, stop: CancellationToken) {
+    fn book(&self, site: &Site) -> Result<Arc<Book>, Refusal> {
+        let unread = || StoreError::Unavailable("promo codes were not read yet".to_owned());
+        Ok(self.books.load().get(&site.name).cloned().ok_or_else(unread)?)
+    }
+
+    /// Holds the codes of these sites from now on. Those of new ones are there when it returns, if the store has answered.
+    pub(crate) async fn serve(&self, sites: &[SiteName]) {
+        // First, so that no reading that began for others is kept.
+        self.sites.send_replace(sites.to_vec());
+        let known = self.books.load_full();
+        let mut new = HashMap::new();
+        self.fill(&mut new, sites.iter().filter(|site| !known.contains_key(*site))).await;
+        self.books.rcu(|books| {
+            let mut books = HashMap::clone(books);
+            for (site, book) in &new {
+                books.entry(site.clone()).or_insert_with(|| Arc::clone(book));
+            }
+            books
+        });
+    }
+
+    /// Reads the codes again whenever the store says that they may have changed, or there are other sites, until `stop`.
+    pub(crate) async fn keep_true(self: Arc<Self>, stop: CancellationToken) {
         let mut changes = self.store.code_changes();
+        let mut sites = self.sites.subscribe();
         loop {
             changes.mark_unchanged();
+            sites.mark_unchanged();
             let begun = Instant::now();
-            let complete = self.read(&sites).await;
+            let complete = self.read().await;
             // Large books take long to read: at most a third of the time goes into it, and a second is promised.
             let rest = if complete { begun.elapsed() * 2 } else { Duration::from_millis(500) };
             tokio::select! {
@@ -142,15 +165,32 @@ impl Codes {
                     biased;
                     () = stop.cancelled() => return,
                     changed = changes.changed() => if changed.is_err() { return },
+                    // The sender lives as long as this.
+                    _ = sites.changed() => {}
                 }
             }
         }
     }
 
-    /// Reads all books; one that cannot be read stays as it was. Whether all could.
-    pub(crate) async fn read(&self, sites: &[SiteName]) -> bool {
-        let mut complete = true;
+    /// Reads the books of all sites; one that cannot be read stays as it was. Whether all could.
+    pub(crate) async fn read(&self) -> bool {
+        let sites = self.sites.borrow().clone();
         let mut books = HashMap::clone(&self.books.load());
+        books.retain(|site, _| sites.contains(site));
+        let complete = self.fill(&mut books, &sites).await;
+        // Else other sites are served by now, and it is read again.
+        if *self.sites.borrow() == sites {
+            self.books.store(Arc::new(books));
+        }
+        complete
+    }
+
+    async fn fill(
+        &self,
+        books: &mut HashMap<SiteName, Arc<Book>>,
+        sites: impl IntoIterator<Item = &SiteName>,
+    ) -> bool {
+        let mut complete = true;
         for site in sites {
             match self.store.codes(site).await {
                 Ok(codes) => {
@@ -163,7 +203,6 @@ impl Codes {
                 }
             }
         }
-        self.books.store(Arc::new(books));
         complete
     }
 }

@@ -158,7 +158,7 @@ impl Conversions {
     }
 
     fn sameness(&self, site: &Site, request: &ClickRequest, key: Option<&str>) -> Option<Sameness> {
-        let of = |parts| visitor_key(&self.tools.visitor_key, site, parts);
+        let of = |parts| visitor_key(&self.tools.policy.now().visitor_key, site, parts);
         match (key, &request.visitor) {
             (Some(key), _) => Some(Sameness::Key(of(VisitorKeyParts::Key(key)))),
             (None, Some((address, user_agent))) => {
@@ -218,7 +218,7 @@ impl Conversions {
         }
         let body = text_of(&fields)?;
         // Half an address would be a wrong one to the platform, so where whole ones may not rest on disk there is none.
-        if self.tools.truncate_addresses {
+        if self.tools.policy.now().truncate_addresses {
             fields.remove("ip");
         }
         let send = self.delivery.when(&site.name, Job::Click);

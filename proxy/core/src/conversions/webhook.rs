@@ -120,7 +120,10 @@ impl Conversions {
         let click = paid.referral_id.as_ref().and_then(|id| ClickId::new(id.as_str()).ok());
         let hints = Hints {
             clicks: click.into_iter().map(|id| (By::Named, "referral_id", id)).collect(),
-            promo_code: extracted.promo.as_ref().and_then(|promo| self.promo_code(site, promo)),
+            promo_code: match &extracted.promo {
+                Some(promo) => self.promo_code(site, promo)?,
+                None => None,
+            },
             orders: self.bound(site, names.iter().chain([&paid.external_event_id])).await?,
             customers,
             ..Hints::default()
@@ -162,11 +165,19 @@ impl Conversions {
     }
 
     /// The code that was typed, else the one that the provider calls so.
-    fn promo_code(&self, site: &Site, promo: &Promo) -> Option<PromoCode> {
+    fn promo_code(&self, site: &Site, promo: &Promo) -> Result<Option<PromoCode>, Refusal> {
         let typed = promo.code.as_deref().and_then(PromoCode::fold);
-        let known = typed.clone().filter(|code| self.codes.find(site, code).is_some());
-        let ids = [&promo.promotion_id, &promo.coupon_id].into_iter().flatten();
-        known.or_else(|| ids.filter_map(|id| self.codes.of_provider(site, id)).next()).or(typed)
+        if let Some(code) = &typed
+            && self.codes.find(site, code)?.is_some()
+        {
+            return Ok(typed);
+        }
+        for id in [&promo.promotion_id, &promo.coupon_id].into_iter().flatten() {
+            if let Some(code) = self.codes.of_provider(site, id)? {
+                return Ok(Some(code));
+            }
+        }
+        Ok(typed)
     }
 
     async fn went_back(

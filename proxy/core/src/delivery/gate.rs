@@ -223,6 +223,15 @@ impl Gate {
         circuit.map_or(now, |circuit| circuit.due(now))
     }
 
+    /// What rests may be tried at once: a person has acted. What waits for a later try need not.
+    pub(super) fn try_now(&mut self, now: Instant) {
+        self.key.try_now(now);
+        self.platform.try_now(now);
+        self.sites.values_mut().for_each(|health| health.circuit.try_now(now));
+        self.forbidden.values_mut().for_each(|kind| kind.circuit.try_now(now));
+        self.is_back = true;
+    }
+
     /// Whether something is mended since this was last asked, so that what waits for a later try need not.
     pub(super) fn take_back(&mut self) -> bool {
         std::mem::take(&mut self.is_back)

@@ -134,6 +134,10 @@ impl Handle {
     /// that writing it is one write, without a lease, and nobody waits for an answer that does not come.
     pub(crate) fn when(&self, site: &SiteName, job: Job) -> Send {
         let now = Instant::now();
+        // Whoever comes next sends it, and may do so at once.
+        if self.shared.stop.is_cancelled() {
+            return Send::From(self.shared.at(now));
+        }
         let mut gate = lock(&self.shared.gate);
         let has_slot = lock(&self.shared.in_hand).len() < limits::UPSTREAM_CALLS;
         // Callers whose calls have not begun: the pace knows nothing of them yet.
@@ -158,6 +162,12 @@ impl Handle {
                 self.shared.release(&full.into_inner(), Instant::now()).await;
             }
         }
+    }
+
+    /// Somebody may have mended what the platform refused or did not answer: everything that rests is tried at once.
+    pub(crate) fn try_now(&self) {
+        lock(&self.shared.gate).try_now(Instant::now());
+        self.shared.wake.notify_one();
     }
 
     /// How the outbox stands.
@@ -248,6 +258,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Policy;
     use crate::test_support::{Dice, delivery, site};
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use usher_model::{AffiliateCode, Click, ClickId, Clock, Upstream};
@@ -283,10 +294,13 @@ mod tests {
             random: Arc::new(Dice),
             store: usher_store::Rehearsal::new().expect("a store"),
             platform: Arc::clone(platform) as Arc<dyn Platform>,
-            click_budget: Duration::ZERO,
-            truncate_addresses: true,
-            retention_days: 1,
-            visitor_key: [0; 32],
+            policy: Policy {
+                click_budget: Duration::ZERO,
+                truncate_addresses: true,
+                retention_days: 1,
+                visitor_key: [0; 32],
+            }
+            .into(),
         }
     }
 

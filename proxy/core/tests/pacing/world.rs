@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
-use usher_core::{Core, Tools};
+use usher_core::{Core, Policy, Tools};
 use usher_model::{
     Acceptance, Clock, Entry, Job, Money, PaymentRef, Random, Record, RecordId, Refund, RefundAmount, Send,
     Site, SiteName, Source, UnixMs,
@@ -79,10 +79,13 @@ impl World {
             random: Arc::new(Dice(Mutex::new(7))),
             store: Arc::new(Faulty { store, faults: Arc::clone(&faults) }),
             platform: Arc::clone(&platform) as Arc<dyn Platform>,
-            click_budget: Duration::ZERO,
-            truncate_addresses: true,
-            retention_days: 395,
-            visitor_key: [7; 32],
+            policy: Policy {
+                click_budget: Duration::ZERO,
+                truncate_addresses: true,
+                retention_days: 395,
+                visitor_key: [7; 32],
+            }
+            .into(),
         };
         let core = Core::start(&tools, &[site("a"), site("b")]).await;
         Self { core, tools, platform, faults }

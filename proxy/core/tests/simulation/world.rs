@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
-use usher_core::{Core, Tools};
+use usher_core::{Core, Policy, Tools};
 use usher_model::{
     Attribution, ClickId, Clock, Code, CodeOrClick, Job, Listing, PromoCode, Random, Record, Site, SiteName,
     State, limits,
@@ -161,10 +161,13 @@ impl World {
             random: Arc::clone(&self.dice) as Arc<dyn Random>,
             store: Arc::clone(&self.faulty) as Arc<dyn Store>,
             platform: Arc::clone(&self.platform) as Arc<dyn Platform>,
-            click_budget: Duration::from_millis(150),
-            truncate_addresses: true,
-            retention_days: self.plan.retention_days,
-            visitor_key: [7; 32],
+            policy: Policy {
+                click_budget: Duration::from_millis(150),
+                truncate_addresses: true,
+                retention_days: self.plan.retention_days,
+                visitor_key: [7; 32],
+            }
+            .into(),
         }
     }
 }

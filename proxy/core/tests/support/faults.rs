@@ -166,4 +166,8 @@ impl Store for Faulty {
     async fn ready(&self) -> Result<()> {
         self.store.ready().await
     }
+
+    async fn serve(&self, sites: &[SiteName]) -> Result<()> {
+        self.store.serve(sites).await
+    }
 }

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 use usher_core::{
-    Core, Refusal, Signals, Tools, Visitor, attribution::Trace, capture::Tracked, codes::Resolved,
+    Core, Policy, Refusal, Signals, Tools, Visitor, attribution::Trace, capture::Tracked, codes::Resolved,
 };
 use usher_model::{Answer, ClickId, Clock, Code, Job, PromoCode, Random, Site, SiteName, UnixMs};
 use usher_store::Role;
@@ -53,10 +53,13 @@ impl World {
             random: Arc::new(Counter::default()),
             store,
             platform: Arc::clone(&platform) as Arc<dyn Platform>,
-            click_budget: Duration::from_millis(150),
-            truncate_addresses: true,
-            retention_days: 395,
-            visitor_key: [7; 32],
+            policy: Policy {
+                click_budget: Duration::from_millis(150),
+                truncate_addresses: true,
+                retention_days: 395,
+                visitor_key: [7; 32],
+            }
+            .into(),
         };
         let core = Core::start(&tools, std::slice::from_ref(&site.name)).await;
         Self { core, site, tools, platform, clock, faults, _folder: folder }
@@ -138,8 +141,10 @@ impl World {
         let folded = PromoCode::fold(code).expect("a code");
         let value = Code::from_json(json).expect("a value");
         self.tools.store.put_codes(&self.site.name, vec![(folded.clone(), value)]).await.expect("written");
-        eventually("the code is seen", || async { self.core.codes.find(&self.site, &folded).is_some() })
-            .await;
+        eventually("the code is seen", || async {
+            matches!(self.core.codes.find(&self.site, &folded), Ok(Some(_)))
+        })
+        .await;
     }
 
     /// Lets time pass, for the clock and for all that waits.

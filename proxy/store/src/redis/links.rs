@@ -20,22 +20,40 @@ pub(super) struct Links {
     servers: Arc<Servers>,
     /// The sites that are served.
     pub(super) sites: Vec<SiteName>,
-    links: Mutex<HashMap<String, Arc<Link>>>,
+    links: Arc<Mutex<HashMap<String, Arc<Link>>>>,
 }
 
 impl Links {
     /// Connects to all servers that the sites' keys are on.
     pub(super) async fn open(servers: Arc<Servers>, sites: &[SiteName], role: Role) -> Result<Self> {
-        let links = Self { servers, sites: sites.to_vec(), links: Mutex::default() };
-        let mut patience = Some(role);
-        if sites.is_empty() && !links.servers.is_cluster() {
-            links.connect((String::new(), "usher:probe".to_owned()), &mut patience).await?;
-        }
-        for site in sites {
-            links.connect((keys::outbox(site), keys::probe(site)), &mut patience).await?;
-            links.connect((keys::codes(site), keys::codes_probe(site)), &mut patience).await?;
-        }
+        let links = Self { servers, sites: sites.to_vec(), links: Arc::default() };
+        links.connect_all(role).await?;
         Ok(links)
+    }
+
+    /// The same links for other sites, and those that they need beside them.
+    pub(super) async fn with(&self, sites: &[SiteName]) -> Result<Self> {
+        let links = Arc::clone(&self.links);
+        let links = Self { servers: self.servers(), sites: sites.to_vec(), links };
+        links.connect_all(Role::Service).await?;
+        Ok(links)
+    }
+
+    /// The servers that they lead to.
+    pub(super) fn servers(&self) -> Arc<Servers> {
+        Arc::clone(&self.servers)
+    }
+
+    async fn connect_all(&self, role: Role) -> Result<()> {
+        let mut patience = Some(role);
+        if self.sites.is_empty() && !self.servers.is_cluster() {
+            self.connect((String::new(), "usher:probe".to_owned()), &mut patience).await?;
+        }
+        for site in &self.sites {
+            self.connect((keys::outbox(site), keys::probe(site)), &mut patience).await?;
+            self.connect((keys::codes(site), keys::codes_probe(site)), &mut patience).await?;
+        }
+        Ok(())
     }
 
     /// To the server that has the site's keys, but for its promo codes.

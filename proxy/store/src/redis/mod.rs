@@ -26,8 +26,9 @@ use crate::{
     Role,
     contract::{Backlog, PendingClick, Result, Store},
 };
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::{sync::watch, task::AbortHandle};
 use usher_model::{
     Acceptance, Bound, Click, ClickId, Code, Delivery, Entry, EntryState, Job, Listing, OrderBinding,
@@ -40,9 +41,9 @@ pub(crate) async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<Re
     let _ = rustls::crypto::ring::default_provider().install_default();
     let servers = Arc::new(Servers::of(url)?);
     let links = Links::open(Arc::clone(&servers), sites, role).await?;
-    let (changes, receiver) = watch::channel(0);
-    let tracker = tokio::spawn(tracking::watch(servers, sites.to_vec(), changes)).abort_handle();
-    Ok(RedisStore { links, changes: receiver, tracker })
+    let changes = watch::Sender::new(0);
+    let tracker = tokio::spawn(tracking::watch(servers, sites.to_vec(), changes.clone())).abort_handle();
+    Ok(RedisStore { links: ArcSwap::from_pointee(links), changes, tracker: Mutex::new(tracker) })
 }
 
 /// See [`crate::check_url`].
@@ -52,41 +53,53 @@ pub(crate) fn check_url(url: &str) -> Result<()> {
 
 /// The store.
 pub(crate) struct RedisStore {
-    links: Links,
-    changes: watch::Receiver<u64>,
-    tracker: AbortHandle,
+    links: ArcSwap<Links>,
+    changes: watch::Sender<u64>,
+    /// Follows the codes of the sites that are served.
+    tracker: Mutex<AbortHandle>,
 }
 
 impl Drop for RedisStore {
     fn drop(&mut self) {
-        self.tracker.abort();
+        self.tracker.get_mut().unwrap_or_else(PoisonError::into_inner).abort();
     }
 }
 
 #[async_trait]
 impl Store for RedisStore {
+    async fn serve(&self, sites: &[SiteName]) -> Result<()> {
+        let links = self.links.load_full().with(sites).await?;
+        let follow = tracking::watch(links.servers(), sites.to_vec(), self.changes.clone());
+        self.links.store(Arc::new(links));
+        let tracker = tokio::spawn(follow).abort_handle();
+        let earlier =
+            std::mem::replace(&mut *self.tracker.lock().unwrap_or_else(PoisonError::into_inner), tracker);
+        earlier.abort();
+        Ok(())
+    }
+
     async fn codes(&self, site: &SiteName) -> Result<Vec<(PromoCode, Code)>> {
-        codes::all(&self.links, site).await
+        codes::all(&self.links.load_full(), site).await
     }
 
     async fn put_codes(&self, site: &SiteName, codes: Vec<(PromoCode, Code)>) -> Result<()> {
-        codes::put(&self.links, site, &codes).await
+        codes::put(&self.links.load_full(), site, &codes).await
     }
 
     async fn remove_code(&self, site: &SiteName, code: &PromoCode) -> Result<bool> {
-        codes::remove(&self.links, site, code).await
+        codes::remove(&self.links.load_full(), site, code).await
     }
 
     fn code_changes(&self) -> watch::Receiver<u64> {
-        self.changes.clone()
+        self.changes.subscribe()
     }
 
     async fn record_clicks(&self, clicks: Vec<(Click, Option<PendingClick>)>) -> Result<()> {
-        clicks::record(&self.links, &clicks).await
+        clicks::record(&self.links.load_full(), &clicks).await
     }
 
     async fn click(&self, site: &SiteName, id: &ClickId) -> Result<Option<Click>> {
-        clicks::find(&self.links, site, id).await
+        clicks::find(&self.links.load_full(), site, id).await
     }
 
     async fn click_of_visitor(
@@ -95,11 +108,11 @@ impl Store for RedisStore {
         visitor: VisitorKey,
         since: UnixMs,
     ) -> Result<Option<Click>> {
-        clicks::newest(&self.links, site, visitor, since).await
+        clicks::newest(&self.links.load_full(), site, visitor, since).await
     }
 
     async fn accept(&self, entry: Entry) -> Result<Acceptance> {
-        ledger::accept(&self.links, entry).await
+        ledger::accept(&self.links.load_full(), entry).await
     }
 
     async fn accepted(
@@ -109,11 +122,11 @@ impl Store for RedisStore {
         job: Job,
         key: &str,
     ) -> Result<Option<(Vec<u8>, EntryState)>> {
-        ledger::accepted(&self.links, site, source, job, key).await
+        ledger::accepted(&self.links.load_full(), site, source, job, key).await
     }
 
     async fn payment(&self, site: &SiteName, source: &Source, of: &PaymentRef) -> Result<Option<Payment>> {
-        payments::payment(&self.links, site, source, of).await
+        payments::payment(&self.links.load_full(), site, source, of).await
     }
 
     async fn link(
@@ -124,58 +137,58 @@ impl Store for RedisStore {
         alias_of: &str,
         now: UnixMs,
     ) -> Result<()> {
-        payments::link(&self.links, site, source, name, alias_of, now).await
+        payments::link(&self.links.load_full(), site, source, name, alias_of, now).await
     }
 
     async fn click_of_customer(&self, site: &SiteName, customer: &str) -> Result<Option<ClickId>> {
-        bindings::click_of_customer(&self.links, site, customer).await
+        bindings::click_of_customer(&self.links.load_full(), site, customer).await
     }
 
     async fn bind_order(&self, site: &SiteName, order: &str, click: &ClickId, now: UnixMs) -> Result<Bound> {
-        bindings::bind_order(&self.links, site, order, click, now).await
+        bindings::bind_order(&self.links.load_full(), site, order, click, now).await
     }
 
     async fn order(&self, site: &SiteName, order: &str) -> Result<Option<OrderBinding>> {
-        bindings::order(&self.links, site, order).await
+        bindings::order(&self.links.load_full(), site, order).await
     }
 
     async fn claim(&self, now: UnixMs, lease_ms: i64, limit: usize) -> Result<Vec<Delivery>> {
-        outbox::claim(&self.links, now, lease_ms, limit).await
+        outbox::claim(&self.links.load_full(), now, lease_ms, limit).await
     }
 
     async fn settle(&self, delivery: &Delivery, settlement: Settlement, now: UnixMs) -> Result<()> {
-        outbox::settle(&self.links, delivery, &settlement, now).await
+        outbox::settle(&self.links.load_full(), delivery, &settlement, now).await
     }
 
     async fn hasten(&self, now: UnixMs) -> Result<u64> {
-        outbox::hasten(&self.links, now).await
+        outbox::hasten(&self.links.load_full(), now).await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        outbox::backlog(&self.links).await
+        outbox::backlog(&self.links.load_full()).await
     }
 
     async fn find(&self, site: &SiteName, name: &str) -> Result<Vec<Record>> {
-        people::find(&self.links, site, name).await
+        people::find(&self.links.load_full(), site, name).await
     }
 
     async fn list(&self, listing: &Listing) -> Result<Vec<Record>> {
-        people::list(&self.links, listing).await
+        people::list(&self.links.load_full(), listing).await
     }
 
     async fn retry(&self, site: &SiteName, id: &str, now: UnixMs) -> Result<bool> {
-        people::retry(&self.links, site, id, now).await
+        people::retry(&self.links.load_full(), site, id, now).await
     }
 
     async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool> {
-        people::discard(&self.links, site, id, why, now).await
+        people::discard(&self.links.load_full(), site, id, why, now).await
     }
 
     async fn forget(&self, before: UnixMs) -> Result<u64> {
-        upkeep::forget(&self.links, before).await
+        upkeep::forget(&self.links.load_full(), before).await
     }
 
     async fn ready(&self) -> Result<()> {
-        self.links.take_writes().await
+        self.links.load_full().take_writes().await
     }
 }
