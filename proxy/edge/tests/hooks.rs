@@ -133,7 +133,7 @@ impl Bed {
         self.world.store.put_codes(&self.world.site.name, codes).await.expect("written");
         if let Some(last) = last {
             eventually("the codes are known", async || {
-                self.world.core.codes.find(&self.world.site, &last).is_some()
+                matches!(self.world.core.codes.find(&self.world.site, &last), Ok(Some(_)))
             })
             .await;
         }

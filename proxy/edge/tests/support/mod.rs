@@ -21,8 +21,8 @@ use std::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use usher_core::{Certificates, Core, FetchError, Keyring, Tools};
-use usher_edge::{Edge, Metrics, Names, Settings};
+use usher_core::{Certificates, Core, FetchError, Keyring, Policy, Tools};
+use usher_edge::{Edge, Listener, Metrics, Names, Settings};
 use usher_model::{Clock, Code, PromoCode, Random, Secret, Site, SiteName, UnixMs};
 use usher_providers::Webhook;
 use usher_store::{Role, Store};
@@ -73,10 +73,13 @@ impl World {
             random: Arc::new(Counter::default()),
             store: Arc::clone(&store),
             platform: Arc::clone(&platform) as _,
-            click_budget: Duration::from_secs(5),
-            truncate_addresses: true,
-            retention_days: 395,
-            visitor_key: [7; 32],
+            policy: Policy {
+                click_budget: Duration::from_secs(5),
+                truncate_addresses: true,
+                retention_days: 395,
+                visitor_key: [7; 32],
+            }
+            .into(),
         };
         let core = Arc::new(Core::start(&tools, &names).await);
         let mut registry = Registry::default();
@@ -90,7 +93,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(Arc::clone(&edge).serve(vec![listener], shutdown.clone()));
+        let served = tokio::spawn(Arc::clone(&edge).serve(vec![Listener::plain(listener)], shutdown.clone()));
         Self { at, platform, store, core, edge, site, registry, shutdown, served, _folder: folder }
     }
 
@@ -124,7 +127,7 @@ impl World {
         let value = Code::from_json(r#"{"affiliate":"carol"}"#).expect("a value");
         self.store.put_codes(&self.site.name, vec![(folded.clone(), value)]).await.expect("written");
         let site = Arc::new(self.site.clone());
-        while self.core.codes.find(&site, &folded).is_none() {
+        while !matches!(self.core.codes.find(&site, &folded), Ok(Some(_))) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
