@@ -6,6 +6,24 @@
 pub const REQUEST_HEAD_BYTES: usize = 64 * 1024;
 /// Header fields of one request.
 pub const REQUEST_FIELDS: usize = 100;
+/// Method, target and version; the longest that servers behind us commonly take.
+pub const REQUEST_LINE_BYTES: usize = 16 * 1024;
+/// A field's name.
+pub const FIELD_NAME_BYTES: usize = 256;
+/// A field's value.
+pub const FIELD_VALUE_BYTES: usize = 60 * 1024;
+/// Options of `Connection`.
+pub const CONNECTION_OPTIONS: usize = 16;
+/// A chunk's size and its extensions.
+pub const CHUNK_LINE_BYTES: usize = 512;
+/// Extensions of all chunks of a body, beyond the next.
+pub const CHUNK_EXTENSIONS_BYTES: u64 = 4 * 1024;
+/// They may make up so much more as one part in so many of the data: uploads that sign each chunk have one in a hundred.
+pub const CHUNK_EXTENSIONS_PART: u64 = 16;
+/// Trailers together.
+pub const TRAILER_BYTES: usize = 8 * 1024;
+/// How many.
+pub const TRAILER_FIELDS: usize = 32;
 /// Body of a browser's call (`track`, `signups`, `bind`).
 pub const BROWSER_BODY_BYTES: usize = 16 * 1024;
 /// Body of a server's call (conversions).
@@ -20,8 +38,52 @@ pub const SEGMENT_BATCH_CALLS: usize = 100;
 pub const SEGMENT_STAGGER_MS: u64 = 200;
 /// Body of a payment provider's call: an order with hundreds of lines.
 pub const WEBHOOK_BODY_BYTES: usize = 1024 * 1024;
-/// From the first byte of a connection's request to the end of its header.
+/// A TLS handshake, from the connection's first moment.
+pub const HANDSHAKE_MS: u64 = 10_000;
+/// From the first byte of a request to the end of its header; for the first one, from the connection's first moment.
 pub const HEADER_READ_MS: u64 = 10_000;
+/// How long the sender of a body may let its reader wait before its rate counts.
+pub const BODY_GRACE_MS: u64 = 5_000;
+/// The slowest that a body may come once its reader waits for it.
+pub const BODY_BYTES_PER_S: u64 = 500;
+/// How long a client may let writes wait in all while it takes fewer than [`WRITE_STALL_BYTES`].
+pub const WRITE_STALL_MS: u64 = 30_000;
+/// What has to go out within that: as slow as the slowest body that is taken.
+pub const WRITE_STALL_BYTES: usize = 15_000;
+/// How long a connection stays open without a request.
+pub const IDLE_MS: u64 = 75_000;
+/// How long such a connection keeps the memory that requests need: the next one mostly comes within that or not at all.
+pub const IDLE_WARM_MS: u64 = 1_000;
+/// How old a connection becomes before it is told to end after its next request.
+pub const CONNECTION_AGE_MS: u64 = 60 * 60_000;
+/// Requests of one connection.
+pub const CONNECTION_REQUESTS: u64 = 10_000;
+/// How long a closed connection is still read from, so that the client sees the last answer rather than a reset.
+pub const LINGER_MS: u64 = 2_000;
+/// How much of what still comes is thrown away so.
+pub const LINGER_BYTES: usize = 256 * 1024;
+/// Read from a connection at once.
+pub const READ_BYTES: usize = 8 * 1024;
+/// Streams that a client may have open at once.
+pub const H2_STREAMS: u32 = 100;
+/// The header fields of an HTTP/2 request as RFC 9113 section 6.5.2 counts them.
+pub const H2_HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// What a client may send on one stream before it is read.
+pub const H2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+/// The same on all streams of a connection.
+pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What of an answer waits in one stream for the client's window.
+pub const H2_SEND_BYTES: usize = 64 * 1024;
+/// How often a quiet client is asked whether it is still there, and how long it may take to answer.
+pub const H2_PING_MS: u64 = 20_000;
+/// Frames that ask for nothing (PING, SETTINGS, PRIORITY, resets, empty ones) in one go.
+pub const H2_IDLE_FRAMES: u32 = 1_000;
+/// Milliseconds until one more of them is taken.
+pub const H2_IDLE_FRAME_MS: u64 = 10;
+/// How many of them a request costs that comes to nothing: reset, refused or with too large a header.
+pub const H2_LOST_REQUEST: u32 = 10;
+/// Frames that ask for nothing, WINDOW_UPDATE above all, that each frame of ours earns a client.
+pub const H2_FRAMES_EARNED: u32 = 4;
 /// From the end of the header to the end of the body.
 pub const BODY_READ_MS: u64 = 10_000;
 /// Connections open at once.
@@ -61,6 +123,41 @@ pub const UPSTREAM_BODY_BYTES: usize = 256 * 1024;
 pub const ANSWER_KEPT_BYTES: usize = 16 * 1024;
 /// Calls to the platform under way at once.
 pub const UPSTREAM_CALLS: usize = 64;
+
+// --- the merchant's own server behind us
+
+/// A connection to it, from looking up its name to the end of the TLS handshake.
+pub const ORIGIN_CONNECT_MS: u64 = 5_000;
+/// From the last byte of a request that it has taken to the end of its answer's header.
+pub const ORIGIN_HEAD_MS: u64 = 60_000;
+/// How long it may keep silent within a body. Server-sent events pause for minutes.
+pub const ORIGIN_SILENCE_MS: u64 = 5 * 60_000;
+/// Its answer's status line and header fields together; a chunked body's trailers have as much again.
+pub const ORIGIN_HEAD_BYTES: usize = 64 * 1024;
+/// Header fields of its answer.
+pub const ORIGIN_FIELDS: usize = 100;
+/// Interim answers (1xx) before the one that counts.
+pub const ORIGIN_INTERIM: u32 = 16;
+/// What precedes a chunk: its size and what a server may add to it.
+pub const ORIGIN_CHUNK_LINE_BYTES: usize = 1024;
+/// Read from it at once.
+pub const ORIGIN_READ_BYTES: usize = 16 * 1024;
+/// How long a visitor's body waits for the origin to ask for it when the visitor wants it so (`Expect`). Servers that do not
+/// know of it get it then.
+pub const ORIGIN_EXPECT_MS: u64 = 1_000;
+/// How long an unused connection to it is kept: shorter than the 5 s after which Node and Apache close it, so that a request
+/// seldom meets its end.
+pub const ORIGIN_KEPT_MS: u64 = 4_000;
+/// Unused connections to it that are kept.
+pub const ORIGIN_KEPT: usize = 256;
+/// Connections to it, tunnels among them.
+pub const ORIGIN_CONNECTIONS: usize = 4_096;
+/// How often a request may pass the same origin's edge before it is taken to go in a circle.
+pub const ORIGIN_ROUNDS: usize = 2;
+/// How long a tunnel (WebSocket) lives without a byte in either direction.
+pub const TUNNEL_SILENCE_MS: u64 = 10 * 60_000;
+/// Buffered in each direction of a tunnel.
+pub const TUNNEL_BUFFER_BYTES: usize = 8 * 1024;
 
 // --- clicks
 
@@ -201,10 +298,36 @@ pub const CLICKS_KEPT_MS: i64 = 440 * 24 * 60 * 60 * 1000;
 /// How often what is past its retention is removed.
 pub const UPKEEP_MS: u64 = 60 * 60 * 1000;
 
+// --- pages that get the tag
+
+/// What a page is worked on at a time, decoded. An encoded one goes out in about such pieces.
+pub const PAGE_STEP_BYTES: usize = 16 * 1024;
+/// What is held of a page to find the place for the tag: more than any one tag of a head has.
+pub const PAGE_HELD_BYTES: usize = 256 * 1024;
+/// What is read of an encoded page that gives nothing, until it passes as it came.
+pub const PAGE_UNSURE_BYTES: usize = 64 * 1024;
+
 // --- what a person looks at
 
 /// Records read at once when a person lists them or sends them again.
 pub const RECORDS_LISTED: usize = 200;
+
+// --- what `usher doctor` asks
+
+/// One look at a server: connecting, the handshake, asking, and the whole answer.
+pub const DOCTOR_STEP_MS: u64 = 10_000;
+/// A page, as far as it is read: tags stand at its beginning.
+pub const DOCTOR_PAGE_BYTES: usize = 2 * 1024 * 1024;
+/// One filter list; the longest that blockers load have a fifth of that.
+pub const DOCTOR_LIST_BYTES: usize = 64 * 1024 * 1024;
+/// Redirects followed from the address that was typed.
+pub const DOCTOR_REDIRECTS: usize = 5;
+/// Aliases of a name that are followed.
+pub const DOCTOR_ALIASES: usize = 16;
+/// A certificate with fewer days left should have been renewed.
+pub const DOCTOR_CERTIFICATE_DAYS: u64 = 14;
+/// What all cookies of ours may take of the header of every request.
+pub const DOCTOR_COOKIE_BYTES: usize = 512;
 
 // --- payment providers
 
@@ -229,6 +352,59 @@ pub const COOKIE_DAYS: u16 = 400;
 /// Value of `affonso_data`, encoded. Servers behind us often take no more than 8 KiB of cookies.
 pub const COOKIE_DATA_BYTES: usize = 3 * 1024;
 
+// --- certificates
+
+/// A file with certificates or a key.
+pub const TLS_FILE_BYTES: u64 = 256 * 1024;
+/// Files in one folder of certificates.
+pub const TLS_FILES: usize = 20_000;
+/// How often the folders are looked at. Files count once they look the same twice.
+pub const TLS_LOOK_MS: u64 = 1_000;
+/// How long before its end a certificate is told to the operator, at most; one of a short life in its last third.
+pub const TLS_ENDING_MS: i64 = 14 * 24 * 60 * 60 * 1000;
+/// One call to an ACME directory, or to whoever is asked before an order.
+pub const ACME_CALL_MS: u64 = 30_000;
+/// A whole order, from the first call to the certificate.
+pub const ACME_ORDER_MS: u64 = 5 * 60_000;
+/// Body of a directory's answer.
+pub const ACME_BODY_BYTES: usize = 1024 * 1024;
+/// Orders under way at once.
+pub const ACME_ORDERS: usize = 4;
+/// How long after one order the next begins, at least.
+pub const ACME_PACE_MS: u64 = 1_000;
+/// How often a call is made again because the directory did not like its nonce.
+pub const ACME_NONCES: usize = 8;
+/// The first pause after a directory that cannot be reached; it doubles, with jitter.
+pub const ACME_RETRY_MS: i64 = 10_000;
+/// The longest of these.
+pub const ACME_RETRY_LONGEST_MS: i64 = 60 * 60 * 1000;
+/// The pause after a directory has refused a host twice (the second time by the other way of validation); it doubles, with
+/// jitter. Let's Encrypt takes five failed validations a host and hour (<https://letsencrypt.org/docs/rate-limits/>).
+pub const ACME_REFUSED_MS: i64 = 15 * 60_000;
+/// The longest pause of all, and the longest that `Retry-After` is obeyed.
+pub const ACME_LONGEST_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long a host rests that whoever is asked denied.
+pub const ACME_DENIED_MS: i64 = 60 * 60 * 1000;
+/// How soon after a certificate the next may be ordered for the same host, at most; sooner for one of a short life.
+pub const ACME_AGAIN_MS: i64 = 6 * 60 * 60 * 1000;
+/// How often a directory is asked when a certificate should be renewed, when it does not say how often.
+pub const ACME_RENEWAL_INFO_MS: i64 = 6 * 60 * 60 * 1000;
+
+// --- reload and hand-over
+
+/// Listening sockets that one process passes on to the next, at most.
+pub const SOCKETS_HANDED_OVER: usize = 64;
+/// How long a successor may take to read its configuration and take the sockets.
+pub const SUCCESSOR_READY_MS: u64 = 20_000;
+/// How long calls to the platform may still take before the store is let go of; everybody is served meanwhile.
+pub const HAND_OVER_CALLS_MS: u64 = 30_000;
+/// How long clients wait, at most, for requests that came in before the hand-over.
+pub const HAND_OVER_REQUESTS_MS: u64 = 1_000;
+/// How long a successor may take to open the store and serve. It reads all promo codes.
+pub const SUCCESSOR_SERVES_MS: u64 = 30_000;
+/// How long a successor tries to open the store that its predecessor is just closing.
+pub const STORE_TAKE_OVER_MS: u64 = 5_000;
+
 // --- the configuration
 
 /// The configuration file.
@@ -251,8 +427,13 @@ const _: () = assert!(
     RETRY_AT_LEAST as i64 * RETRY_LONGEST_MS < RETRY_FOR_MS,
     "all attempts are made by the time when they are counted"
 );
+const _: () = assert!(
+    REQUEST_LINE_BYTES + FIELD_NAME_BYTES < REQUEST_HEAD_BYTES && FIELD_VALUE_BYTES < REQUEST_HEAD_BYTES,
+    "each part of a head fits it"
+);
 const _: () = assert!(TRACK_CALL_MS <= UPSTREAM_CALL_MS);
 const _: () = assert!(UPSTREAM_WAIT_MS < UPSTREAM_CALL_MS, "the caller stops waiting before the call does");
 const _: () = assert!(RETRY_FOR_MS < KEYS_KEPT_MS, "a retry never outlives its idempotency key");
 const _: () = assert!(BROWSER_BODY_BYTES <= SERVER_BODY_BYTES && ANSWER_KEPT_BYTES <= UPSTREAM_BODY_BYTES);
 const _: () = assert!(REFERRER_BYTES + USER_AGENT_BYTES < BROWSER_BODY_BYTES, "a click fits its body");
+const _: () = assert!(ACME_CALL_MS < ACME_ORDER_MS && ACME_RETRY_LONGEST_MS < ACME_LONGEST_MS);

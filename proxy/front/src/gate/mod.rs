@@ -17,11 +17,20 @@
 //! * After a request that ends the connection (`Connection: close`, or HTTP/1.0) the phase is [`Phase::Closed`]; whatever
 //!   comes is swallowed.
 
+mod authority;
+mod chunked;
+mod field;
+mod head;
+mod line;
+mod name;
+mod octets;
 mod offence;
 
 pub use offence::Offence;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
+use chunked::Chunked;
+use head::{Body, Head, Step, Then};
 
 /// Where in a request a connection stands, seen from the client's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,32 +57,101 @@ pub enum Phase {
 /// The gate of one connection.
 #[derive(Debug)]
 pub struct Gate {
-    phase: Phase,
+    at: At,
+    head: Head,
+    /// The begin of a head whose end has not come.
+    held: Vec<u8>,
+    /// What follows the request whose body is read.
+    then: Then,
+    /// Where in the caller's buffer the head begins that was handed on during this call.
+    fresh: Option<usize>,
     requests: u64,
     is_secured: bool,
+}
+
+#[derive(Debug)]
+enum At {
+    /// Before a head. One empty line may come first (RFC 9112 section 2.2).
+    Idle {
+        has_blank: bool,
+    },
+    Head,
+    /// So many bytes of a body are to come, at least one.
+    Sized(u64),
+    Chunked(Box<Chunked>),
+    Switching,
+    Tunnel,
+    Closed,
+    Refused {
+        offence: Offence,
+        answer_due: bool,
+    },
 }
 
 impl Gate {
     /// For a new connection. `is_secured`: over TLS; targets that begin with `https:` are taken only there.
     #[must_use]
     pub fn new(is_secured: bool) -> Self {
-        Self { phase: Phase::Idle, requests: 0, is_secured }
+        Self {
+            at: At::Idle { has_blank: false },
+            head: Head::default(),
+            held: Vec::new(),
+            then: Then::Next,
+            fresh: None,
+            requests: 0,
+            is_secured,
+        }
     }
 
     /// Looks at what came, and appends to `out` what hyper may see of it. Returns how many bytes were taken: all of them, but
-    /// in or after [`Phase::Switching`]; what is left is to be fed again then.
+    /// in or after [`Phase::Switching`]; what is left is to be fed again then. What is appended is never longer than what was
+    /// fed so far, but for `"<>` in queries, which are percent-encoded as browsers do.
     ///
     /// # Errors
-    /// What is wrong, once; afterwards the same again, without looking at what comes.
+    /// What is wrong; afterwards always the same again, without looking at what comes.
     pub fn feed(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<usize, Offence> {
-        out.extend_from_slice(bytes);
-        Ok(bytes.len())
+        self.fresh = None;
+        let mut rest = bytes;
+        while let Some(first) = rest.first() {
+            let read = match &self.at {
+                At::Idle { has_blank } => self.begin(*first, *has_blank),
+                At::Head => self.read_head(&mut rest, out),
+                At::Sized(left) => {
+                    self.read_sized(*left, &mut rest, out);
+                    Ok(())
+                }
+                At::Chunked(_) => self.read_chunked(&mut rest, out),
+                At::Switching => break,
+                At::Tunnel => {
+                    out.put_slice(rest);
+                    rest = &[];
+                    Ok(())
+                }
+                At::Closed => {
+                    rest = &[];
+                    Ok(())
+                }
+                At::Refused { offence, .. } => return Err(*offence),
+            };
+            if let Err(offence) = read {
+                return Err(self.refuse(offence, out));
+            }
+        }
+        Ok(bytes.len() - rest.len())
     }
 
     /// Where the connection stands.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.phase
+        match self.at {
+            At::Idle { .. } => Phase::Idle,
+            At::Head => Phase::Head,
+            At::Sized(_) | At::Chunked(_) => Phase::Body,
+            At::Switching => Phase::Switching,
+            At::Tunnel => Phase::Tunnel,
+            At::Closed => Phase::Closed,
+            At::Refused { answer_due, .. } => Phase::Refused { answer_due },
+        }
     }
 
     /// How many requests were handed on so far; those that an offence took back are not among them.
@@ -84,13 +162,134 @@ impl Gate {
 
     /// The request that asked to switch was answered with 101.
     pub fn tunnel(&mut self) {
-        self.phase = Phase::Tunnel;
+        if matches!(self.at, At::Switching) {
+            self.at = At::Tunnel;
+        }
     }
 
     /// The request that asked to switch was answered otherwise: HTTP goes on.
     pub fn resume(&mut self) {
-        if self.phase == Phase::Switching {
-            self.phase = Phase::Idle;
+        if matches!(self.at, At::Switching) {
+            self.at = At::Idle { has_blank: false };
         }
+    }
+
+    /// Gives back what memory can be had back; for connections that stay idle.
+    pub fn relax(&mut self) {
+        if matches!(self.at, At::Idle { .. }) {
+            self.head = Head::default();
+        }
+    }
+
+    /// Every method's name begins with a character of a token, and an empty line with CR: what is not HTTP at all (a TLS
+    /// handshake) is told by its first byte.
+    fn begin(&mut self, first: u8, has_blank: bool) -> Result<(), Offence> {
+        if !octets::is_token_char(first) && (first != b'\r' || has_blank) {
+            return Err(Offence::RequestLine);
+        }
+        self.at = At::Head;
+        Ok(())
+    }
+
+    fn read_head(&mut self, rest: &mut &[u8], out: &mut BytesMut) -> Result<(), Offence> {
+        if !self.held.is_empty() {
+            return self.read_held(rest, out);
+        }
+        // Most heads come whole and are read where they are.
+        let input = *rest;
+        while let Some(length) = memchr::memchr(b'\n', &input[self.head.at()..]) {
+            let end = self.head.at() + length + 1;
+            match self.head.take(input, end, self.is_secured)? {
+                Step::More => {}
+                Step::Blank => {
+                    *rest = &input[end..];
+                    self.at = At::Idle { has_blank: true };
+                    return Ok(());
+                }
+                Step::Whole => {
+                    *rest = &input[end..];
+                    self.hand_on(&input[..end], out);
+                    return Ok(());
+                }
+            }
+        }
+        self.head.check_size(input.len())?;
+        self.held.extend_from_slice(input);
+        *rest = &[];
+        Ok(())
+    }
+
+    /// Takes one more line of a head that came in parts, or a part of one.
+    fn read_held(&mut self, rest: &mut &[u8], out: &mut BytesMut) -> Result<(), Offence> {
+        let end = memchr::memchr(b'\n', rest).map(|at| at + 1);
+        let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        self.head.check_size(self.held.len() + part.len())?;
+        self.held.extend_from_slice(part);
+        *rest = behind;
+        if end.is_none() {
+            return Ok(());
+        }
+        let held = std::mem::take(&mut self.held);
+        match self.head.take(&held, held.len(), self.is_secured)? {
+            Step::More => self.held = held,
+            Step::Blank => self.at = At::Idle { has_blank: true },
+            Step::Whole => self.hand_on(&held, out),
+        }
+        Ok(())
+    }
+
+    /// Hands on a head that is whole.
+    fn hand_on(&mut self, head: &[u8], out: &mut BytesMut) {
+        self.fresh = Some(out.len());
+        self.head.write(head, out);
+        self.requests += 1;
+        self.then = self.head.then(head);
+        match self.head.body() {
+            Body::None => self.end(),
+            Body::Sized(length) => self.at = At::Sized(length),
+            Body::Chunked => self.at = At::Chunked(Box::default()),
+        }
+        self.head.clear();
+    }
+
+    /// A request is over.
+    fn end(&mut self) {
+        self.at = match self.then {
+            Then::Next => At::Idle { has_blank: false },
+            Then::Close => At::Closed,
+            Then::Switch => At::Switching,
+        };
+    }
+
+    fn read_sized(&mut self, left: u64, rest: &mut &[u8], out: &mut BytesMut) {
+        let length = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let (data, behind) = rest.split_at(length);
+        out.put_slice(data);
+        *rest = behind;
+        match left - length as u64 {
+            0 => self.end(),
+            left => self.at = At::Sized(left),
+        }
+    }
+
+    fn read_chunked(&mut self, rest: &mut &[u8], out: &mut BytesMut) -> Result<(), Offence> {
+        let At::Chunked(chunked) = &mut self.at else { return Ok(()) };
+        if chunked.read(rest, out)? {
+            self.end();
+        }
+        Ok(())
+    }
+
+    /// Ends it all. A request that hyper cannot have seen yet is taken back.
+    fn refuse(&mut self, offence: Offence, out: &mut BytesMut) -> Offence {
+        let is_in_head = matches!(self.at, At::Idle { .. } | At::Head);
+        let taken_back = self.fresh.filter(|_| !is_in_head);
+        if let Some(begin) = taken_back {
+            out.truncate(begin);
+            self.requests -= 1;
+        }
+        self.at = At::Refused { offence, answer_due: is_in_head || taken_back.is_some() };
+        (self.held, self.head) = (Vec::new(), Head::default());
+        offence
     }
 }
