@@ -2,6 +2,7 @@
 
 use crate::{id::SiteName, secret::Secret};
 use referral::Parameters;
+use std::fmt;
 
 /// Which of two clicks of one visitor counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,28 @@ pub enum CookieDomain {
     Named(String),
 }
 
+/// Where a site's own server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginAddress {
+    /// Whether it is spoken to by TLS.
+    pub https: bool,
+    /// Its name or address; IPv6 without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl fmt::Display for OriginAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
+        if self.host.contains(':') {
+            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{scheme}://{}:{}", self.host, self.port)
+        }
+    }
+}
+
 /// A site's settings.
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -56,6 +79,10 @@ pub struct Site {
     pub prefix: String,
     /// Neutral path names are derived from it.
     pub names_secret: Option<Secret>,
+    /// What serves everything outside of the prefix.
+    pub origin: Option<OriginAddress>,
+    /// Whether that server sees our cookies.
+    pub origin_cookies: bool,
     /// URL parameters that name an affiliate.
     pub parameters: Parameters,
     /// Life of the click cookie, 1 to 400 days.
@@ -89,6 +116,8 @@ impl Site {
             program,
             prefix: "/r".to_owned(),
             names_secret: None,
+            origin: None,
+            origin_cookies: false,
             parameters: Parameters::default(),
             cookie_days: 30,
             cookie_domain: CookieDomain::Registrable,
