@@ -1,0 +1,50 @@
+//! What is counted.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+/// The metrics of certificates, registered once for a process.
+#[derive(Clone)]
+pub struct Metrics {
+    ends: Family<HostLabels, Gauge>,
+    orders: Family<OrderLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HostLabels {
+    host: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OrderLabels {
+    outcome: &'static str,
+}
+
+impl Metrics {
+    /// Adds the metrics to `registry`; their names begin with `usher_certificate`.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self { ends: Family::default(), orders: Family::default() };
+        let ends = "When the certificate of a host ends, seconds since 1970; 0 when it has none";
+        registry.register("usher_certificate_expiry_timestamp_seconds", ends, metrics.ends.clone());
+        let orders = "Certificates ordered: 'issued', 'failed' (directory not reached), 'refused' (by the directory), \
+                      'limited' (too many for it) or 'denied' (by whoever is asked first)";
+        registry.register("usher_certificate_orders", orders, metrics.orders.clone());
+        metrics
+    }
+
+    /// Every host with the second that its certificate ends.
+    pub(crate) fn set_ends<'h>(&self, ends: impl Iterator<Item = (&'h str, i64)>) {
+        self.ends.clear();
+        for (host, seconds) in ends {
+            self.ends.get_or_create(&HostLabels { host: host.to_owned() }).set(seconds);
+        }
+    }
+
+    pub(crate) fn count_order(&self, outcome: &'static str) {
+        self.orders.get_or_create(&OrderLabels { outcome }).inc();
+    }
+}
