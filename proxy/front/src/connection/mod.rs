@@ -1,0 +1,76 @@
+//! One connection: its protocol, its limits, its end.
+
+mod alarm;
+mod budget;
+mod end;
+mod flow;
+mod frames;
+mod http1;
+mod http2;
+mod tally;
+
+pub use end::End;
+pub use flow::Flow;
+
+use crate::Inbound;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
+use http_body::Body;
+use hyper::{body::Incoming, service::service_fn};
+use std::{convert::Infallible, sync::Arc};
+use tally::{Outbound, Tally};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+/// What a connection speaks. It is settled before its first byte: by ALPN, never by sniffing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 (RFC 9112), and HTTP/1.0.
+    Http1 {
+        /// Whether it is carried by TLS.
+        is_secured: bool,
+    },
+    /// HTTP/2 (RFC 9113), which is always carried by TLS here.
+    Http2,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves one connection to its end with `service`. Once `drain` is cancelled it ends with the answers to the requests under
+/// way; a connection that has had none yet is given its first. `io` should be, or be carried by, a [`Flow`].
+///
+/// # Errors
+/// When the connection breaks, or its client breaks the protocol or a limit; that is for the log.
+pub async fn serve<IO, S, F, B>(
+    io: IO,
+    protocol: Protocol,
+    drain: CancellationToken,
+    service: S,
+) -> Result<(), End>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Fn(Request<Inbound>) -> F,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
+{
+    let tally = Tally::new();
+    let counted = service_fn(|request: Request<Incoming>| {
+        let (turn, may_close) = (tally.take(), request.version() < Version::HTTP_2);
+        let (tally, answer) = (Arc::clone(&tally), service(request.map(Inbound::new)));
+        async move {
+            let mut answer = answer.await;
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                tally.switch();
+            } else if may_close && tally.is_over() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer.map(|body| Outbound::new(body, turn)))
+        }
+    });
+    match protocol {
+        Protocol::Http1 { is_secured } => {
+            http1::serve(io, is_secured, Arc::clone(&tally), drain, &counted).await
+        }
+        Protocol::Http2 => http2::serve(io, Arc::clone(&tally), drain, &counted).await,
+    }
+}

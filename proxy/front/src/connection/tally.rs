@@ -1,0 +1,170 @@
+//! What is known of a connection's requests, shared by who reads, who answers and who watches.
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::Instant;
+use usher_model::limits::{CONNECTION_AGE_MS, CONNECTION_REQUESTS};
+
+/// The requests of one connection.
+pub(super) struct Tally {
+    opened: Instant,
+    taken: AtomicU64,
+    under_way: AtomicU64,
+    /// Answers whose next part is there and waits for the client to take it.
+    held_up: AtomicU64,
+    /// When an answer last went on or ended, in milliseconds since `opened`.
+    moved_ms: AtomicU64,
+    is_switched: AtomicBool,
+    is_over: AtomicBool,
+}
+
+impl Tally {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            opened: Instant::now(),
+            taken: AtomicU64::new(0),
+            under_way: AtomicU64::new(0),
+            held_up: AtomicU64::new(0),
+            moved_ms: AtomicU64::new(0),
+            is_switched: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+        })
+    }
+
+    /// A request is taken. It is under way until the turn is dropped.
+    pub(super) fn take(self: &Arc<Self>) -> Turn {
+        let taken = self.taken.fetch_add(1, AcqRel) + 1;
+        self.under_way.fetch_add(1, AcqRel);
+        if taken >= CONNECTION_REQUESTS || self.opened.elapsed() >= Duration::from_millis(CONNECTION_AGE_MS) {
+            self.retire();
+        }
+        Turn { tally: Arc::clone(self), is_held_up: false }
+    }
+
+    /// When the connection was opened.
+    pub(super) fn opened(&self) -> Instant {
+        self.opened
+    }
+
+    /// Requests taken so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Acquire)
+    }
+
+    /// Whether a request waits for its answer, or for the end of it.
+    pub(super) fn is_busy(&self) -> bool {
+        self.under_way.load(Acquire) > 0
+    }
+
+    /// Whether every answer under way waits for the client alone.
+    pub(super) fn is_held_up(&self) -> bool {
+        let held_up = self.held_up.load(Acquire);
+        held_up > 0 && held_up >= self.under_way.load(Acquire)
+    }
+
+    /// When an answer last went on or ended; the opening, before there was one.
+    pub(super) fn moved(&self) -> Instant {
+        self.opened + Duration::from_millis(self.moved_ms.load(Acquire))
+    }
+
+    /// A request was answered with 101: the connection is no longer HTTP.
+    pub(super) fn switch(&self) {
+        self.is_switched.store(true, Release);
+    }
+
+    /// Whether one was.
+    pub(super) fn is_switched(&self) -> bool {
+        self.is_switched.load(Acquire)
+    }
+
+    /// Lets the connection end after the requests under way.
+    pub(super) fn retire(&self) {
+        self.is_over.store(true, Release);
+    }
+
+    /// Whether it is to end so.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Acquire)
+    }
+
+    fn note_move(&self) {
+        let since = self.opened.elapsed().as_millis();
+        self.moved_ms.store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
+    }
+}
+
+/// A request that is under way.
+pub(super) struct Turn {
+    tally: Arc<Tally>,
+    is_held_up: bool,
+}
+
+impl Turn {
+    /// The next part of the answer is there, or is asked for.
+    fn hold_up(&mut self, is_held_up: bool) {
+        if self.is_held_up != is_held_up {
+            self.is_held_up = is_held_up;
+            let count = &self.tally.held_up;
+            if is_held_up {
+                count.fetch_add(1, AcqRel)
+            } else {
+                count.fetch_sub(1, AcqRel)
+            };
+        }
+        self.tally.note_move();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.hold_up(false);
+        self.tally.under_way.fetch_sub(1, AcqRel);
+    }
+}
+
+/// The body of an answer, whose request is under way until it ends.
+pub(super) struct Outbound<B> {
+    body: B,
+    turn: Turn,
+}
+
+impl<B> Outbound<B> {
+    pub(super) fn new(body: B, turn: Turn) -> Self {
+        Self { body, turn }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Outbound<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.turn.hold_up(false);
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.turn.hold_up(matches!(frame, Some(Ok(_))));
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
