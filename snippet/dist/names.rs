@@ -1,4 +1,4 @@
 /// The file name of [`WASM`], from its content: it can be cached for ever.
-pub const WASM_NAME: &str = "5007569833dfe430.wasm";
+pub const WASM_NAME: &str = "73fd1e81c095e790.wasm";
 /// The file name of [`WORKER_JS`], from its content: it can be cached for ever.
-pub const WORKER_NAME: &str = "7da73fbd1d1b672c.js";
+pub const WORKER_NAME: &str = "ec394a4016578a80.js";

@@ -8,7 +8,7 @@ use super::{
     bindgen,
     compiler::TARGET,
     manifest::hash,
-    shell::{command, run, say},
+    shell::{command, output, run, say},
 };
 
 /// Browsers of 2020 and later; WebAssembly with reference types needs those of 2022, and the page does without.
@@ -30,13 +30,12 @@ pub(super) fn build(workspace: &Path, rustc: &Path, out: &Path) -> Result<()> {
     let glue = workspace.join("target/snippet/glue");
     link(workspace, rustc)?;
     bindgen::run(&workspace.join("target/wasm").join(TARGET).join("wasm/tracker_wasm.wasm"), &glue)?;
-    optimise(&snippet, &glue.join("tracker_bg.wasm"), &out.join("tracker.wasm"))?;
+    optimise(&snippet, &glue, &out.join("tracker.wasm"))?;
     say("JavaScript");
     run(tool(&snippet, "typescript/bin/tsc").args(["--project", "tsconfig.json"]))?;
     let wasm_name = format!("{}.wasm", short_hash(&out.join("tracker.wasm"))?);
-    let tracker = format!("--alias:tracker={}", glue.join("tracker.js").display());
     let name = format!("--define:WASM_NAME=\"{wasm_name}\"");
-    bundle(&snippet, "ts/worker.ts", &out.join("worker.js"), &["--drop:console", &tracker, &name])?;
+    bundle(&snippet, "ts/worker.ts", &out.join("worker.js"), &[&name])?;
     // Whatever a page has done to the browser, nothing is thrown into it.
     bundle(&snippet, "ts/main.ts", &out.join("pixel.js"), &["--banner:js=try{", "--footer:js=}catch{}"])?;
     let worker_name = format!("{}.js", short_hash(&out.join("worker.js"))?);
@@ -82,9 +81,24 @@ fn link(workspace: &Path, rustc: &Path) -> Result<()> {
     run(cargo.env("CARGO_INCREMENTAL", "0").env("CARGO_ENCODED_RUSTFLAGS", remap.join("\u{1f}")))
 }
 
-fn optimise(snippet: &Path, wasm: &Path, out: &Path) -> Result<()> {
+/// What the worker calls. Everything that serves only wasm-bindgen's own glue is left out.
+const CALLED: &str = r#"[
+    {"name": "worker", "root": true, "reaches": ["memory", "parse", "malloc"]},
+    {"name": "memory", "export": "memory"},
+    {"name": "parse", "export": "parse"},
+    {"name": "malloc", "export": "__wbindgen_malloc"}
+]"#;
+
+fn optimise(snippet: &Path, glue: &Path, out: &Path) -> Result<()> {
+    let (graph, called) = (glue.join("called.json"), glue.join("called.wasm"));
+    fs::write(&graph, CALLED)?;
+    let mut keep = tool(snippet, "binaryen/bin/wasm-metadce");
+    keep.arg("--all-features").arg(glue.join("tracker_bg.wasm")).arg("--graph-file").arg(&graph);
+    // It tells what it left out.
+    output(keep.arg("-o").arg(&called))?;
     let strip = ["--strip-debug", "--strip-producers", "--strip-target-features"];
-    run(tool(snippet, "binaryen/bin/wasm-opt").arg("-Oz").args(strip).arg(wasm).arg("-o").arg(out))
+    let mut shrink = tool(snippet, "binaryen/bin/wasm-opt");
+    run(shrink.arg("-Oz").args(strip).arg(called).arg("-o").arg(out))
 }
 
 fn bundle(snippet: &Path, entry: &str, out: &Path, more: &[&str]) -> Result<()> {
