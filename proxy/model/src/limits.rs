@@ -304,8 +304,9 @@ pub const UPKEEP_MS: u64 = 60 * 60 * 1000;
 pub const PAGE_STEP_BYTES: usize = 16 * 1024;
 /// What is held of a page to find the place for the tag: more than any one tag of a head has.
 pub const PAGE_HELD_BYTES: usize = 256 * 1024;
-/// What is read of an encoded page that gives nothing, until it passes as it came.
-pub const PAGE_UNSURE_BYTES: usize = 64 * 1024;
+/// What is read of an encoded page that gives nothing, until it passes as it came: more than a block of zstd has (128 KiB,
+/// RFC 8878 section 3.1.1.2.4).
+pub const PAGE_UNSURE_BYTES: usize = 192 * 1024;
 
 // --- what a person looks at
 
