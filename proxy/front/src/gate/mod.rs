@@ -25,8 +25,10 @@ mod line;
 mod name;
 mod octets;
 mod offence;
+mod parts;
 
 pub use offence::Offence;
+pub use parts::check;
 
 use bytes::{BufMut, BytesMut};
 use chunked::Chunked;
