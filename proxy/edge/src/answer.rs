@@ -93,6 +93,19 @@ pub(crate) fn plain(status: StatusCode, line: &'static str) -> Answer {
     answer
 }
 
+/// A page of one line for people. No cache may keep it, and no page of another site's is to show it as its own.
+pub(crate) fn page(status: StatusCode, line: &str) -> Answer {
+    let (code, reason) = (status.as_u16(), status.canonical_reason().unwrap_or_default());
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{code} {reason}</title>\n\
+         <h1>{code} {reason}</h1>\n<p>{line}</p>\n</html>\n"
+    );
+    let mut answer = private(status, html.into());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    answer
+}
+
 /// Adds `Vary: Origin`: what the answer allows depends on who asks.
 pub(crate) fn vary_by_origin(headers: &mut HeaderMap) {
     headers.insert(VARY, HeaderValue::from_static("Origin"));

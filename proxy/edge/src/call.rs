@@ -2,9 +2,11 @@
 
 use crate::{
     answer::{self, Answer},
+    client::Peer,
     cookie::Grant,
     cors::{self, Caller},
     fault::Fault,
+    jobs::Jobs,
     table::Face,
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts};
@@ -15,11 +17,16 @@ use usher_model::UnixMs;
 
 /// A request that has been admitted and routed.
 pub(crate) struct Call<'r> {
-    pub(crate) core: &'r Arc<Core>,
+    pub(crate) jobs: &'r Jobs,
     pub(crate) keyring: &'r Arc<Keyring>,
     pub(crate) face: &'r Arc<Face>,
     pub(crate) head: &'r Parts,
+    /// The site's host that was asked for.
+    pub(crate) host: &'r str,
     pub(crate) caller: Caller<'r>,
+    /// Who opened the connection.
+    pub(crate) peer: Peer,
+    /// The visitor's address.
     pub(crate) address: IpAddr,
     pub(crate) now: UnixMs,
     pub(crate) tasks: &'r TaskTracker,
@@ -43,6 +50,11 @@ enum Media {
 }
 
 impl Call<'_> {
+    /// The jobs. Ask for them when the body has been read, since they are not let go of before.
+    pub(crate) fn core(&self) -> Result<Arc<Core>, Fault> {
+        self.jobs.get()
+    }
+
     /// Runs `work` to its end whether or not the client waits for it.
     pub(crate) async fn detached<T: Send + 'static>(
         &self,

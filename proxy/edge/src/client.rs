@@ -5,8 +5,16 @@ use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use usher_model::limits::FORWARDED_HOPS;
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Whether it speaks TLS with us.
+    pub(crate) is_tls: bool,
+}
 
 /// The visitor's address: the first one, from our side, that is not a trusted proxy's.
 ///
@@ -29,19 +37,26 @@ pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     nearest
 }
 
-/// Whether the visitor's side speaks https: a trusted proxy says so, or the page that calls was itself loaded by https.
-pub(crate) fn is_https(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
-    if is_trusted(peer.to_canonical(), trusted)
-        && let Some(line) = headers.get(FORWARDED_PROTO)
-    {
-        // Of a list, the first is what the visitor used.
-        let first = line.as_bytes().split(|b| *b == b',').next().unwrap_or_default();
-        return first.trim_ascii().eq_ignore_ascii_case(b"https");
-    }
-    headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
+/// Whether the visitor's side speaks https: a trusted proxy says so, or it does so with us.
+pub(crate) fn speaks_https(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    told_https(peer, headers, trusted).unwrap_or(peer.is_tls)
 }
 
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+/// The same, or the page that calls was itself loaded by https.
+pub(crate) fn is_https(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let from_https = || headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    told_https(peer, headers, trusted).unwrap_or_else(|| peer.is_tls || from_https())
+}
+
+fn told_https(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> Option<bool> {
+    let line = headers.get(FORWARDED_PROTO).filter(|_| is_trusted(peer.address.to_canonical(), trusted))?;
+    // Of a list, the first is what the visitor used.
+    let first = line.as_bytes().split(|b| *b == b',').next().unwrap_or_default();
+    Some(first.trim_ascii().eq_ignore_ascii_case(b"https"))
+}
+
+/// Whether this machine may say whom it speaks for.
+pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address))
 }
 
@@ -158,8 +173,8 @@ mod tests {
 
     #[test]
     fn https_is_known_from_a_trusted_proxy_else_from_the_page() {
-        let local = IpAddr::from([127, 0, 0, 1]);
-        let far = IpAddr::from([203, 0, 113, 9]);
+        let plain = |address: [u8; 4]| Peer { address: address.into(), is_tls: false };
+        let (local, far) = (plain([127, 0, 0, 1]), plain([203, 0, 113, 9]));
         let with = |proto: &'static str, origin: &'static str| {
             let mut headers = HeaderMap::new();
             if !proto.is_empty() {
@@ -174,6 +189,8 @@ mod tests {
         assert!(!is_https(far, &with("https", "http://a"), &trusted()));
         assert!(is_https(far, &with("http", "https://a"), &trusted()));
         assert!(!is_https(far, &HeaderMap::new(), &trusted()));
+        assert!(is_https(Peer { is_tls: true, ..far }, &with("http", "http://a"), &trusted()));
+        assert!(!is_https(Peer { is_tls: true, ..local }, &with("http", ""), &trusted()));
     }
 
     proptest! {

@@ -66,6 +66,11 @@ impl Grant {
     }
 }
 
+/// What the cookies that scripts read are called.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    [REFERRAL, DATA].into_iter()
+}
+
 /// The click that the request's cookie names: of several, the first that is well-formed.
 pub(crate) fn click(headers: &HeaderMap) -> Option<ClickId> {
     values(headers, REFERRAL).find_map(|value| ClickId::new(value).ok())

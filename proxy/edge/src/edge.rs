@@ -3,10 +3,11 @@
 use crate::{
     answer::{self, Answer},
     call::{Call, Outcome},
-    client,
+    client::{self, Peer},
     cors::Caller,
     fault::Fault,
     host,
+    jobs::Jobs,
     metrics::{Meters, Metrics},
     rescue::rescue,
     routes::{self, Route},
@@ -14,17 +15,17 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use http::{Method, Request, StatusCode, header::VARY, request::Parts};
-use hyper::body::Incoming;
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use usher_core::{Core, Keyring};
+use usher_front::Inbound;
 use usher_model::Clock;
 
 /// The public HTTP face, over the jobs.
 pub struct Edge {
     table: ArcSwap<Table>,
-    core: Arc<Core>,
+    pub(crate) jobs: Jobs,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -47,7 +48,7 @@ impl Edge {
         Self {
             table: ArcSwap::from_pointee(Table::new(settings, &metrics)),
             nowhere: Meters::new("-", &metrics),
-            core,
+            jobs: Jobs::new(core),
             keyring: Arc::new(keyring),
             clock,
             metrics,
@@ -60,14 +61,36 @@ impl Edge {
         self.table.store(Arc::new(Table::new(settings, &self.metrics)));
     }
 
-    /// Answers one request of `peer`.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+    /// Waits until every connection has sent its first request, and every request that may need the jobs is answered. Call it
+    /// when nothing new is accepted.
+    pub async fn quiet(&self) {
+        self.jobs.quiet().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Lets go of the jobs. What still comes in is asked to try again.
+    pub fn release(&self) {
+        self.jobs.release();
+    }
+
+    /// Answers one request of `peer`, who has been `expected`.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Inbound>,
+        peer: Peer,
+        expected: TaskTrackerToken,
+    ) -> Answer {
         let mut trail =
             Trail { edge: self, face: None, route: Route::Outside, status: None, began: Instant::now() };
         let table = self.table.load_full();
         let (head, body) = request.into_parts();
         let answer = match self.route(&table, &head, &mut trail) {
-            Ok((host, place)) => self.serve_place(&table, &head, &host, &place, body, peer).await,
+            Ok((host, place)) => {
+                // What goes to the origin may take as long as it likes.
+                let _expected = (place.route != Route::Outside).then_some(expected);
+                self.serve_place(&table, &head, &host, &place, body, peer).await
+            }
             Err(fault) => rescue(&fault),
         };
         trail.status = Some(answer.status());
@@ -99,8 +122,8 @@ impl Edge {
         head: &Parts,
         host: &str,
         place: &Place<'_, '_>,
-        body: Incoming,
-        peer: IpAddr,
+        body: Inbound,
+        peer: Peer,
     ) -> Answer {
         let Place { face, route, argument } = *place;
         let caller = if route.is_for_browsers() {
@@ -108,9 +131,9 @@ impl Edge {
         } else {
             Caller::Unnamed
         };
-        let address = client::address(peer, &head.headers, &table.trusted);
-        let (core, keyring, tasks, now) = (&self.core, &self.keyring, &self.tasks, self.clock.now());
-        let call = Call { core, keyring, face, head, caller, address, now, tasks };
+        let address = client::address(peer.address, &head.headers, &table.trusted);
+        let (jobs, keyring, tasks, now) = (&self.jobs, &self.keyring, &self.tasks, self.clock.now());
+        let call = Call { jobs, keyring, face, head, host, caller, peer, address, now, tasks };
         let acted = routes::act(&call, table, route, argument, body).await;
         let Outcome { mut answer, grant } = acted.unwrap_or_else(|fault| rescue(&fault).into());
 

@@ -48,6 +48,12 @@ pub(crate) enum Fault {
     /// Ours: the task that did the work is gone. Whether it was done is unknown; trying again is safe.
     #[error("the task that did the work is gone")]
     Lost,
+    /// Nobody's: another process does the work now.
+    #[error("another process does the work now")]
+    Leaving,
+    /// The origin's, or the visitor's: it says itself whose.
+    #[error("{0}")]
+    Origin(usher_origin::Failure),
     /// What the job says.
     #[error("the job refused")]
     Refused(#[from] Refusal),

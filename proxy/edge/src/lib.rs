@@ -14,6 +14,7 @@ mod cors;
 mod edge;
 mod fault;
 mod host;
+mod jobs;
 mod listener;
 mod metrics;
 pub mod names;
@@ -27,6 +28,7 @@ mod visitor;
 mod fixture;
 
 pub use edge::Edge;
+pub use listener::Listener;
 pub use metrics::Metrics;
 pub use names::Names;
 pub use table::Settings;

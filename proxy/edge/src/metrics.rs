@@ -3,12 +3,20 @@
 use crate::routes::Route;
 use http::StatusCode;
 use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{
+        MetricType,
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+    },
     registry::Registry,
 };
-use std::{sync::OnceLock, time::Duration};
-use usher_model::ClickId;
+use std::{fmt, sync::OnceLock, time::Duration};
+use usher_model::{ClickId, OriginAddress};
+use usher_origin::{Failure, Tunnels};
 
 /// The edge's metrics, registered once for a process.
 #[derive(Clone)]
@@ -17,6 +25,9 @@ pub struct Metrics {
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     tracked: Family<TrackedLabels, Counter>,
     pub(crate) connections: Gauge,
+    unanswered: Family<UnansweredLabels, Counter>,
+    /// Those that origins have agreed to, which outlive their requests.
+    pub(crate) tunnels: Tunnels,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,6 +49,24 @@ struct TrackedLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UnansweredLabels {
+    site: String,
+    cause: &'static str,
+}
+
+/// How many tunnels are open.
+#[derive(Debug)]
+struct OpenTunnels(Tunnels);
+
+impl Collector for OpenTunnels {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let open = ConstGauge::new(i64::try_from(self.0.len()).unwrap_or(i64::MAX));
+        let help = "WebSockets and other upgraded connections to origins that are open";
+        open.encode(encoder.encode_descriptor("usher_tunnels", help, None, MetricType::Gauge)?)
+    }
+}
+
 impl Metrics {
     /// Adds the edge's metrics to `registry`; their names begin with `usher_`.
     #[must_use]
@@ -47,6 +76,8 @@ impl Metrics {
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             tracked: Family::default(),
             connections: Gauge::default(),
+            unanswered: Family::default(),
+            tunnels: Tunnels::default(),
         };
         let requests = "Requests by site, route and class of status; 'gone' when the client hung up first";
         registry.register("usher_http_requests", requests, metrics.requests.clone());
@@ -55,6 +86,9 @@ impl Metrics {
         let tracked =
             "Page reports answered with the platform's click id, with one minted here, or with none";
         registry.register("usher_tracked", tracked, metrics.tracked.clone());
+        let unanswered = "Requests that an origin did not answer, by cause";
+        registry.register("usher_origin_failures", unanswered, metrics.unanswered.clone());
+        registry.register_collector(Box::new(OpenTunnels(metrics.tunnels.clone())));
         registry.register("usher_http_connections", "Connections open", metrics.connections.clone());
         metrics
     }
@@ -115,6 +149,17 @@ impl Meters {
             Some(_) => "platform",
         };
         self.metrics.tracked.get_or_create(&TrackedLabels { site: self.site.clone(), outcome }).inc();
+    }
+
+    /// Counts a request that the origin did not answer, and says why.
+    pub(crate) fn unanswered(&self, failure: &Failure, origin: &OriginAddress) {
+        let (site, cause) = (self.site.as_str(), failure.word());
+        self.metrics.unanswered.get_or_create(&UnansweredLabels { site: site.to_owned(), cause }).inc();
+        if matches!(failure, Failure::Visitor(_)) {
+            tracing::debug!(site, %origin, cause, "{failure}");
+        } else {
+            tracing::warn!(site, %origin, cause, "{failure}");
+        }
     }
 
     fn counter(&self, route: Route, status: &'static str) -> Counter {

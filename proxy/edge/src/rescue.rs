@@ -11,6 +11,7 @@ use http::{
 };
 use serde::Serialize;
 use usher_core::Refusal;
+use usher_origin::Failure;
 
 #[derive(Serialize)]
 struct Envelope<'m> {
@@ -34,7 +35,12 @@ pub(crate) fn rescue(fault: &Fault) -> Answer {
     log(fault);
     let mut answer = match fault {
         Fault::Outside => return answer::plain(StatusCode::NOT_FOUND, "Not Found\n"),
+        Fault::Origin(failure) => return unanswered(failure),
         Fault::Refused(refusal) => refused(refusal),
+        Fault::Leaving => {
+            let message = "The service is being replaced; try again.";
+            envelope(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message, None, Some(1))
+        }
         _ => {
             let (status, code, message) = told(fault);
             envelope(status, code, message, None, None)
@@ -49,8 +55,38 @@ pub(crate) fn rescue(fault: &Fault) -> Answer {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         // What is left of the body will not be read.
-        Fault::TooLarge(_) | Fault::TooSlow | Fault::Broken => {
+        Fault::TooLarge(_) | Fault::TooSlow | Fault::Broken | Fault::Leaving => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    answer
+}
+
+/// What a person sees in place of the shop's page. It says nothing of what is behind us.
+fn unanswered(failure: &Failure) -> Answer {
+    let (status, line) = match failure {
+        Failure::Connect(_) | Failure::Gone(_) | Failure::Malformed(_) => {
+            (StatusCode::BAD_GATEWAY, "This site does not answer right now. Please try again in a moment.")
+        }
+        Failure::ConnectSlow | Failure::Slow => {
+            (StatusCode::GATEWAY_TIMEOUT, "This site takes too long to answer. Please try again in a moment.")
+        }
+        Failure::Busy => {
+            (StatusCode::SERVICE_UNAVAILABLE, "This site is very busy. Please try again in a moment.")
+        }
+        Failure::Circle => {
+            (StatusCode::LOOP_DETECTED, "This site is not set up right: it leads back to itself.")
+        }
+        Failure::Visitor(_) => (StatusCode::BAD_REQUEST, "The request did not arrive as a whole."),
+    };
+    let mut answer = answer::page(status, line);
+    match failure {
+        Failure::Busy => {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Failure::Visitor(_) => {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}
     }
@@ -82,7 +118,7 @@ fn told(fault: &Fault) -> (StatusCode, &'static str, &'static str) {
         Fault::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INPUT, "The body is too large."),
         Fault::TooSlow => (StatusCode::REQUEST_TIMEOUT, INPUT, "The body did not arrive in time."),
         Fault::Broken => (StatusCode::BAD_REQUEST, INPUT, "The body could not be read."),
-        Fault::Lost | Fault::Refused(_) => {
+        Fault::Lost | Fault::Leaving | Fault::Origin(_) | Fault::Refused(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Something went wrong; try again.")
         }
     }
@@ -138,7 +174,7 @@ fn envelope(
 fn log(fault: &Fault) {
     match fault {
         Fault::Refused(Refusal::Unavailable(cause)) => tracing::warn!(%cause, "the store did not do it"),
-        Fault::Refused(_) => {}
+        Fault::Refused(_) | Fault::Origin(_) => {} // told where it happened
         Fault::Lost => tracing::error!("{fault}"),
         Fault::Unauthorized(_) => tracing::info!("refused: {fault}"),
         _ => tracing::debug!("refused: {fault}"),

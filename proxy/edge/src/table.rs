@@ -3,6 +3,7 @@
 use crate::{
     assets::{Asset, JAVASCRIPT, Keep, WASM},
     auth::Keys,
+    cookie,
     fault::Fault,
     host,
     metrics::{Meters, Metrics},
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use std::{collections::HashMap, sync::Arc};
 use usher_model::{Site, SiteName};
+use usher_origin::Origin;
 use usher_providers::Webhook;
 
 /// What the edge serves.
@@ -45,6 +47,8 @@ pub(crate) struct Face {
     pub(crate) keys: Keys,
     /// By what stands in their addresses.
     pub(crate) webhooks: HashMap<String, Arc<Webhook>>,
+    /// What serves everything outside of the prefix.
+    pub(crate) origin: Option<Origin>,
     pub(crate) meters: Meters,
 }
 
@@ -92,7 +96,9 @@ impl Table {
                 return Ok(Place { face, route: Route::Unknown, argument: "" });
             }
         }
-        let face = faces.first().ok_or(Fault::UnknownHost)?;
+        // What no site of this host has taken is one origin's: the first one's that has one.
+        let with_origin = faces.iter().find(|face| face.origin.is_some());
+        let face = with_origin.or(faces.first()).ok_or(Fault::UnknownHost)?;
         Ok(Place { face, route: Route::Outside, argument: "" })
     }
 }
@@ -114,6 +120,12 @@ impl Face {
         let key = site.click_signing_key.as_ref();
         let proof_cookie =
             key.map(|key| names::cookie(site.names_secret.as_ref().unwrap_or(key), &site.name));
+        let origin = site.origin.clone().map(|address| {
+            let own_cookies = cookie::names().map(str::to_owned).chain(proof_cookie.clone()).collect();
+            let settings =
+                usher_origin::Settings { address, own_cookies, shows_own_cookies: site.origin_cookies };
+            Origin::new(settings, &metrics.tunnels)
+        });
         let told = snippet::Names {
             track: &names.track,
             signups: &names.signups,
@@ -131,6 +143,7 @@ impl Face {
                 .map(|hook| (hook.name.as_str().to_owned(), Arc::new(hook)))
                 .collect(),
             meters: Meters::new(site.name.as_str(), metrics),
+            origin,
             names,
             proof_cookie,
             site: Arc::new(site),

@@ -137,3 +137,28 @@ async fn slow_heads_and_bodies_are_cut_off() {
     head.read_to_string(&mut rest).await.expect("closed");
     assert!(!rest.contains("200 OK"));
 }
+
+#[tokio::test]
+async fn how_a_request_arrives_is_told_to_the_sites_own_servers_alone() {
+    let world = World::new().await;
+    let ask = || {
+        let ask = world.ask("GET", "/r/v1/arrival").header("X-Forwarded-Proto", "https");
+        ask.header("X-Forwarded-For", "198.51.100.7, x").header("X-Forwarded-For", "203.0.113.9,10.0.0.1")
+    };
+    for key in [None, Some("Bearer wrong")] {
+        let reply = key.iter().fold(ask(), |ask, key| ask.header("Authorization", key)).send().await;
+        assert_eq!(reply.status, 401, "{key:?}");
+        assert!(!reply.text().contains("10.0.0.1"), "{}", reply.text());
+    }
+    let reply = ask().header("Authorization", "Bearer shop-key").send().await;
+    assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")));
+    let told = serde_json::json!({"success": true, "data": {
+        "address": "10.0.0.1", "https": true, "host": "shop.example", "peer": "127.0.0.1", "trusted": true,
+        "forwarded_for": ["198.51.100.7", "x", "203.0.113.9", "10.0.0.1"],
+    }});
+    assert_eq!(reply.json(), told);
+    let long = world.ask("GET", "/r/v1/arrival").header("Authorization", "Bearer shop-key");
+    let reply = long.header("X-Forwarded-For", &"1.1.1.1,".repeat(1_000)).send().await;
+    assert_eq!(reply.json()["data"]["forwarded_for"].as_array().map(Vec::len), Some(50));
+    assert_eq!(world.ask("POST", "/r/v1/arrival").send().await.status, 405);
+}

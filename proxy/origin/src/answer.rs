@@ -2,7 +2,6 @@
 
 use crate::{
     BoxError,
-    failure::Failure,
     flow::{BodyStream, Flow},
     pool::Lease,
     request::cookie_name,
@@ -11,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONNECTION, Entry, SET_COOKIE, UPGRADE},
 };
 use http_body::Body;
@@ -51,21 +50,15 @@ where
 }
 
 /// The answer to an upgrade that was asked for.
-pub(crate) fn switched(
-    head: Head,
-    lease: Lease,
-    was_asked: bool,
-) -> Result<(Response<BodyStream>, Lease), Failure> {
-    let Some(upgrade) = head.upgrade.filter(|_| was_asked) else {
-        return Err(Malformed("it switches protocols unasked").into());
-    };
+pub(crate) fn switched(head: Head) -> Result<Response<BodyStream>, Malformed> {
+    let upgrade = head.upgrade.ok_or(Malformed("it switches without a word to what"))?;
     let mut headers = head.headers;
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, upgrade);
-    Ok((answer(head.status, headers, BodyStream::whole(Bytes::new())), lease))
+    Ok(answer(head.status, headers, BodyStream::whole(Bytes::new())))
 }
 
-fn answer(status: http::StatusCode, headers: HeaderMap, body: BodyStream) -> Response<BodyStream> {
+fn answer(status: StatusCode, headers: HeaderMap, body: BodyStream) -> Response<BodyStream> {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;

@@ -34,11 +34,8 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Whom to speak TLS with.
-pub(crate) struct Tls {
-    pub(crate) connector: TlsConnector,
-    pub(crate) name: ServerName<'static>,
-}
+/// How TLS is spoken: HTTP/1.1 over it, with the public roots.
+pub(crate) struct Tls(TlsConnector);
 
 impl Connection {
     /// Looks the name up and tries its addresses one after the other.
@@ -51,8 +48,9 @@ impl Connection {
         stream.set_nodelay(true)?;
         let stream = match tls {
             None => Stream::Plain(stream),
-            Some(Tls { connector, name }) => {
-                Stream::Tls(Box::new(connector.connect(name.clone(), stream).await?))
+            Some(Tls(connector)) => {
+                let name = ServerName::try_from(address.host.clone()).map_err(io::Error::other)?;
+                Stream::Tls(Box::new(connector.connect(name, stream).await?))
             }
         };
         Ok(Self { stream, input: BytesMut::new(), alarm: None, kept_since: Instant::now() })
@@ -100,23 +98,17 @@ async fn plain(address: &OriginAddress, patience: Duration) -> io::Result<TcpStr
 }
 
 impl Tls {
-    /// HTTP/1.1 over TLS with the public roots, to a server that proves the address's host.
-    pub(crate) fn new(host: &str) -> Result<Self, BadName> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| BadName)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+    pub(crate) fn new() -> Self {
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let builder = rustls::ClientConfig::builder_with_provider(provider);
-        let builder = builder.with_safe_default_protocol_versions().map_err(|_| BadName)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring has the cipher suites of TLS 1.2 and 1.3");
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
+        Self(TlsConnector::from(Arc::new(config)))
     }
 }
-
-/// The host is nothing that a certificate could prove.
-#[derive(Debug, thiserror::Error)]
-#[error("the origin's host is no name that a certificate could prove")]
-pub struct BadName;
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

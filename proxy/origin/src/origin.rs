@@ -2,7 +2,6 @@
 
 use crate::{
     BoxError, answer,
-    connection::{BadName, Tls},
     exchange::ask,
     failure::Failure,
     flow::BodyStream,
@@ -10,10 +9,12 @@ use crate::{
     request::{self, Rules},
     tunnel::Tunnels,
     upload::Upload,
+    wire::Malformed,
 };
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Response, StatusCode, request::Parts};
 use http_body::Body;
+use hyper::upgrade::OnUpgrade;
 use std::{net::IpAddr, sync::Arc};
 use usher_model::OriginAddress;
 
@@ -51,20 +52,23 @@ pub struct Origin {
 
 impl Origin {
     /// Connects to nothing yet.
-    ///
-    /// # Errors
-    /// When TLS is wanted with a host that no certificate can be for.
-    pub fn new(settings: Settings, tunnels: &Tunnels) -> Result<Self, BadName> {
+    #[must_use]
+    pub fn new(settings: Settings, tunnels: &Tunnels) -> Self {
         let Settings { address, own_cookies, shows_own_cookies } = settings;
-        let tls = if address.https { Some(Tls::new(&address.host)?) } else { None };
         let mark = format!("usher;to=\"{address}\"");
         let hidden_cookies = if shows_own_cookies { Vec::new() } else { own_cookies.clone() };
-        Ok(Self {
-            pool: Arc::new(Pool::new(address, tls)),
+        Self {
+            pool: Arc::new(Pool::new(address)),
             rules: Rules { hidden_cookies, mark },
             own_cookies,
             tunnels: tunnels.clone(),
-        })
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &OriginAddress {
+        self.pool.address()
     }
 
     /// Asks the origin what the visitor asks. The request's body goes up as fast as both sides take it, and the answer's comes
@@ -74,18 +78,18 @@ impl Origin {
     /// When there is no answer that could be passed on.
     pub async fn forward<B>(
         &self,
-        mut request: Request<B>,
+        parts: &Parts,
+        body: B,
         visitor: &Visitor<'_>,
     ) -> Result<Response<BodyStream>, Failure>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let switch = hyper::upgrade::on(&mut request);
-        let (parts, body) = request.into_parts();
-        let is_empty = body.is_end_stream();
-        let head = request::head(&parts, &body.size_hint(), is_empty, visitor, &self.rules)?;
-        let upgrades = head.upgrades;
+        let switch = parts.extensions.get::<OnUpgrade>().filter(|_| body.is_end_stream());
+        let shape = request::Shape::of(&body, switch.is_some());
+        let head = request::head(parts, shape, visitor, &self.rules)?;
+        let switch = switch.filter(|_| head.upgrades).cloned();
         let mut upload = Upload::new(head, body);
         let mut lease = self.pool.lease().await?;
         let head = loop {
@@ -100,11 +104,12 @@ impl Origin {
                 asked => break asked?,
             }
         };
-        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            let (answer, lease) = answer::switched(head, lease, upgrades)?;
-            self.tunnels.join(switch, lease);
-            return Ok(answer);
+        if head.status != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(answer::of(head, lease, upload, &self.own_cookies));
         }
-        Ok(answer::of(head, lease, upload, &self.own_cookies))
+        let switch = switch.ok_or(Malformed("it switches protocols unasked"))?;
+        let answer = answer::switched(head)?;
+        self.tunnels.join(switch, lease);
+        Ok(answer)
     }
 }

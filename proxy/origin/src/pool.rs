@@ -46,8 +46,13 @@ pub(crate) struct Lease {
 struct Slot(Arc<Pool>);
 
 impl Pool {
-    pub(crate) fn new(address: OriginAddress, tls: Option<Tls>) -> Self {
+    pub(crate) fn new(address: OriginAddress) -> Self {
+        let tls = address.https.then(Tls::new);
         Self { address, tls, kept: Mutex::default(), used: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn address(&self) -> &OriginAddress {
+        &self.address
     }
 
     /// A connection that is kept, else a new one.

@@ -7,7 +7,7 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, UPGRADE},
     request::Parts,
 };
-use http_body::SizeHint;
+use http_body::Body;
 use std::{fmt::Write as _, net::IpAddr};
 use usher_model::limits::ORIGIN_ROUNDS;
 
@@ -46,11 +46,29 @@ pub(crate) struct Rules {
 /// RFC 8586.
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
-/// Writes the head of a request whose body is as `hint` says, or over already.
+/// What there is beside a request's head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    size: Size,
+    /// Whether its connection can go on in another protocol.
+    can_switch: bool,
+}
+
+impl Shape {
+    pub(crate) fn of(body: &impl Body, can_switch: bool) -> Self {
+        let size = match body.size_hint().exact() {
+            _ if body.is_end_stream() => Size::None,
+            Some(length) => Size::Length(length),
+            None => Size::Chunked,
+        };
+        Self { size, can_switch }
+    }
+}
+
+/// Writes a request's head.
 pub(crate) fn head(
     parts: &Parts,
-    hint: &SizeHint,
-    is_empty: bool,
+    shape: Shape,
     visitor: &Visitor<'_>,
     rules: &Rules,
 ) -> Result<RequestHead, Failure> {
@@ -58,12 +76,8 @@ pub(crate) fn head(
     if rounds >= ORIGIN_ROUNDS {
         return Err(Failure::Circle);
     }
-    let size = match hint.exact() {
-        _ if is_empty => Size::None,
-        Some(length) => Size::Length(length),
-        None => Size::Chunked,
-    };
-    let upgrade = if size == Size::None { upgrade(parts) } else { None };
+    let size = shape.size;
+    let upgrade = if shape.can_switch { upgrade(parts) } else { None };
     let expects = size != Size::None
         && parts.version == Version::HTTP_11
         && parts.headers.get(EXPECT).is_some_and(|e| e.as_bytes().eq_ignore_ascii_case(b"100-continue"));

@@ -5,13 +5,13 @@ use crate::{
     call::{Call, Outcome},
     fault::Fault,
 };
-use hyper::body::Incoming;
 use std::sync::Arc;
+use usher_front::Inbound;
 
-pub(super) async fn act(call: &Call<'_>, body: Incoming) -> Result<Outcome, Fault> {
+pub(super) async fn act(call: &Call<'_>, body: Inbound) -> Result<Outcome, Fault> {
     let body = server::unsigned(call, body).await?;
     let key = server::idempotency_key(call)?;
-    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    let (core, site) = (call.core()?, Arc::clone(&call.face.site));
     let said =
         call.detached(async move { core.conversions.click(&site, &body, key.as_deref()).await }).await??;
     Ok(Outcome::said(said))

@@ -18,7 +18,7 @@ pub(super) async fn act(call: &Call<'_>, code: &str) -> Result<Outcome, Fault> {
     let mut visitor = visitor::of(call.head, call.address, call.face);
     // Somebody else's page may not make its visitors ours: no click, no cookie.
     visitor.signals.head |= call.caller == Caller::Foreign;
-    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    let (core, site) = (call.core()?, Arc::clone(&call.face.site));
     let resolved = call
         .detached(async move { core.codes.resolve(&site, &code, &visitor, &core.capture).await })
         .await??;

@@ -6,19 +6,19 @@ use crate::{
     fault::Fault,
 };
 use http::StatusCode;
-use hyper::body::Incoming;
 use serde_json::json;
 use std::sync::Arc;
 use usher_core::conversions::Heard;
+use usher_front::Inbound;
 use usher_model::limits::WEBHOOK_BODY_BYTES;
 use usher_providers::{Rejection, Request};
 
 /// Answers `200` once what moved money is on stable storage, and for what is none of our business: providers repeat, and
 /// switch off, what they are not thanked for. Only what nobody known has sent, or nobody can read, is turned away.
-pub(super) async fn act(call: &Call<'_>, name: &str, body: Incoming) -> Result<Outcome, Fault> {
+pub(super) async fn act(call: &Call<'_>, name: &str, body: Inbound) -> Result<Outcome, Fault> {
     let webhook = call.face.webhooks.get(name).ok_or(Fault::NotFound)?;
     let body = body::read(body, WEBHOOK_BODY_BYTES).await?;
-    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    let (core, site) = (call.core()?, Arc::clone(&call.face.site));
     let (webhook, keyring) = (Arc::clone(webhook), Arc::clone(call.keyring));
     let (method, headers) = (call.head.method.clone(), call.head.headers.clone());
     let url = call.head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();

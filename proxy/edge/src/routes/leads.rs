@@ -5,12 +5,12 @@ use crate::{
     call::{Call, Outcome},
     fault::Fault,
 };
-use hyper::body::Incoming;
 use std::sync::Arc;
+use usher_front::Inbound;
 
-pub(super) async fn act(call: &Call<'_>, body: Incoming) -> Result<Outcome, Fault> {
+pub(super) async fn act(call: &Call<'_>, body: Inbound) -> Result<Outcome, Fault> {
     let body = server::unsigned(call, body).await?;
-    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    let (core, site) = (call.core()?, Arc::clone(&call.face.site));
     let said = call.detached(async move { core.conversions.lead(&site, &body).await }).await??;
     Ok(Outcome::said(said))
 }

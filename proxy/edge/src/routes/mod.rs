@@ -1,5 +1,6 @@
 //! The routes below a site's prefix. One file a route; those that only hand out a file are in [`files`].
 
+mod arrival;
 mod bind;
 mod clicks;
 mod codes;
@@ -8,6 +9,7 @@ mod events;
 mod files;
 mod hooks;
 mod leads;
+mod outside;
 mod refunds;
 mod segment;
 mod server;
@@ -24,7 +26,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header::ALLOW};
-use hyper::body::Incoming;
+use usher_front::Inbound;
 use usher_model::limits::BROWSER_BODY_BYTES;
 
 /// What a path below a prefix is for.
@@ -60,6 +62,8 @@ pub(crate) enum Route {
     Segment,
     /// What a payment provider reports.
     Hooks,
+    /// How a request arrives, for the site's own servers.
+    Arrival,
     /// Anything else below the prefix.
     Unknown,
     /// Anything else.
@@ -88,6 +92,7 @@ impl Route {
             Self::Events => "events",
             Self::Segment => "segment",
             Self::Hooks => "hooks",
+            Self::Arrival => "arrival",
             Self::Unknown => "unknown",
             Self::Outside => "outside",
         }
@@ -109,12 +114,14 @@ impl Route {
                 | Self::Events
                 | Self::Segment
                 | Self::Hooks
+                | Self::Arrival
         )
     }
 
     /// Whether it writes down what an operator will want to find in the log.
     pub(crate) const fn writes(self) -> bool {
-        self.is_for_servers() || matches!(self, Self::Signups | Self::Bind)
+        let writes = self.is_for_servers() && !matches!(self, Self::Arrival);
+        writes || matches!(self, Self::Signups | Self::Bind)
     }
 
     /// The methods that it takes, as they stand in `Allow`.
@@ -131,6 +138,7 @@ impl Route {
             | Self::Events
             | Self::Segment
             | Self::Hooks => "POST",
+            Self::Arrival => "GET",
             Self::Unknown | Self::Outside => METHODS,
         }
     }
@@ -149,6 +157,7 @@ pub(crate) fn find<'p>(names: &Names, below: &'p str) -> (Route, &'p str) {
         "v1/conversions" => Route::Conversions,
         "v1/events" => Route::Events,
         "v1/sources/segment/events" => Route::Segment,
+        "v1/arrival" => Route::Arrival,
         snippet::WASM_NAME => Route::Parser,
         snippet::WORKER_NAME => Route::Worker,
         _ if below == names.script => Route::Script,
@@ -191,20 +200,21 @@ pub(crate) async fn act(
     table: &Table,
     route: Route,
     argument: &str,
-    body: Incoming,
+    body: Inbound,
 ) -> Result<Outcome, Fault> {
     // What is not configured is not there, whichever way it is asked for.
     if route == Route::Hooks && !call.face.webhooks.contains_key(argument) {
         return Err(Fault::NotFound);
     }
+    if route == Route::Outside {
+        return outside::act(call, table, body).await.map(Outcome::from);
+    }
     let methods = route.methods();
     if !methods.split(", ").any(|method| method == call.head.method.as_str()) {
         return Err(Fault::Method(methods));
     }
-    match route {
-        Route::Outside => return Err(Fault::Outside),
-        Route::Unknown => return Err(Fault::NotFound),
-        _ => {}
+    if route == Route::Unknown {
+        return Err(Fault::NotFound);
     }
     if call.head.method == Method::OPTIONS {
         return Ok(preflight(call, methods).into());
@@ -224,6 +234,7 @@ pub(crate) async fn act(
         Route::Events => events::act(call, body).await,
         Route::Segment => segment::act(call, body).await,
         Route::Hooks => hooks::act(call, argument, body).await,
+        Route::Arrival => arrival::act(call, table),
         Route::Unknown | Route::Outside => Err(Fault::NotFound),
     }
 }
@@ -236,7 +247,7 @@ fn preflight(call: &Call<'_>, methods: &'static str) -> Answer {
 }
 
 /// The body of a page's call, once it is known that the page may call.
-async fn page_body(call: &Call<'_>, body: Incoming) -> Result<Bytes, Fault> {
+async fn page_body(call: &Call<'_>, body: Inbound) -> Result<Bytes, Fault> {
     call.check_page()?;
     body::read(body, BROWSER_BODY_BYTES).await
 }
@@ -275,6 +286,7 @@ mod tests {
             ("v1/conversions", Route::Conversions),
             ("v1/events", Route::Events),
             ("v1/sources/segment/events", Route::Segment),
+            ("v1/arrival", Route::Arrival),
         ] {
             assert_eq!(find(&names, path), (route, ""), "{path}");
         }

@@ -5,17 +5,17 @@ use crate::{
     call::{Call, Outcome},
     fault::Fault,
 };
-use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
+use usher_front::Inbound;
 use usher_model::limits::CONVERSION_ID_BYTES;
 
-pub(super) async fn act(call: &Call<'_>, id: &str, body: Incoming) -> Result<Outcome, Fault> {
+pub(super) async fn act(call: &Call<'_>, id: &str, body: Inbound) -> Result<Outcome, Fault> {
     // Only what `is_id` allows comes here, so this is text.
     let id = percent_decode_str(id).decode_utf8_lossy().into_owned();
     let body = server::signed(call, body).await?;
     let key = server::idempotency_key(call)?;
-    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    let (core, site) = (call.core()?, Arc::clone(&call.face.site));
     let said = call
         .detached(async move { core.conversions.refund(&site, &id, &body, key.as_deref()).await })
         .await??;

@@ -8,11 +8,11 @@ use crate::{
     fault::Fault,
 };
 use http::StatusCode;
-use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use std::{sync::Arc, time::Duration};
 use usher_core::{Core, Refusal};
+use usher_front::Inbound;
 use usher_model::{
     Answer, Site,
     limits::{SEGMENT_BATCH_CALLS, SEGMENT_STAGGER_MS},
@@ -27,9 +27,9 @@ struct Batch {
 /// What became of one call.
 type Said = Result<Answer, Refusal>;
 
-pub(super) async fn act(call: &Call<'_>, body: Incoming) -> Result<Outcome, Fault> {
+pub(super) async fn act(call: &Call<'_>, body: Inbound) -> Result<Outcome, Fault> {
     let body = server::segments(call, body).await?;
-    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    let (core, site) = (call.core()?, Arc::clone(&call.face.site));
     let Ok(Batch { batch }) = serde_json::from_slice(&body) else {
         let said = call.detached(async move { core.conversions.segment(&site, &body).await }).await??;
         return Ok(Outcome::said(said));

@@ -3,27 +3,27 @@
 use crate::{body, call::Call, fault::Fault};
 use bytes::Bytes;
 use http::HeaderName;
-use hyper::body::Incoming;
 use usher_core::Refusal;
+use usher_front::Inbound;
 use usher_model::limits::{IDEMPOTENCY_KEY_BYTES, SERVER_BODY_BYTES};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The body of a call that the platform's SDK never signs (`clicks`, `signups`), once the caller has shown the site's key.
-pub(super) async fn unsigned(call: &Call<'_>, body: Incoming) -> Result<Bytes, Fault> {
+pub(super) async fn unsigned(call: &Call<'_>, body: Inbound) -> Result<Bytes, Fault> {
     call.face.keys.check_bearer(&call.head.headers)?;
     read(call, body).await
 }
 
 /// The body of a call that has to be signed where the site asks for signatures.
-pub(super) async fn signed(call: &Call<'_>, body: Incoming) -> Result<Bytes, Fault> {
+pub(super) async fn signed(call: &Call<'_>, body: Inbound) -> Result<Bytes, Fault> {
     let body = unsigned(call, body).await?;
     call.face.keys.check_signature(&call.head.headers, &body, call.now)?;
     Ok(body)
 }
 
 /// The same for Segment, whose libraries show the key in a way of their own.
-pub(super) async fn segments(call: &Call<'_>, body: Incoming) -> Result<Bytes, Fault> {
+pub(super) async fn segments(call: &Call<'_>, body: Inbound) -> Result<Bytes, Fault> {
     call.face.keys.check_bearer_or_basic(&call.head.headers)?;
     let body = read(call, body).await?;
     call.face.keys.check_signature(&call.head.headers, &body, call.now)?;
@@ -46,7 +46,7 @@ pub(super) fn idempotency_key(call: &Call<'_>) -> Result<Option<String>, Fault> 
     }
 }
 
-async fn read(call: &Call<'_>, body: Incoming) -> Result<Bytes, Fault> {
+async fn read(call: &Call<'_>, body: Inbound) -> Result<Bytes, Fault> {
     call.check_json()?;
     body::read(body, SERVER_BODY_BYTES).await
 }

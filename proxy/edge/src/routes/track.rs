@@ -9,13 +9,13 @@ use crate::{
     visitor,
 };
 use http::StatusCode;
-use hyper::body::Incoming;
 use std::sync::Arc;
+use usher_front::Inbound;
 
-pub(super) async fn act(call: &Call<'_>, body: Incoming) -> Result<Outcome, Fault> {
+pub(super) async fn act(call: &Call<'_>, body: Inbound) -> Result<Outcome, Fault> {
     let body = page_body(call, body).await?;
     let visitor = visitor::of(call.head, call.address, call.face);
-    let (core, site) = (Arc::clone(call.core), Arc::clone(&call.face.site));
+    let (core, site) = (call.core()?, Arc::clone(&call.face.site));
     let tracked = call.detached(async move { core.capture.track(&site, &body, &visitor).await }).await??;
     call.face.meters.tracked(tracked.cookie.as_ref());
     let (proof, data) = (tracked.proof, tracked.data);
