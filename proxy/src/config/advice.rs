@@ -8,16 +8,29 @@ use usher_model::Site;
 
 /// Words that generic rules of EasyPrivacy, uBlock Origin and AdGuard look for in paths
 /// (<https://easylist.to/easylist/easyprivacy.txt>), and the platform's own name.
-const WORDS: [&str; 36] = [
+const WORDS: [&str; 71] = [
+    "_tracking",
+    "_vercel",
+    "ad",
+    "admiral",
+    "ads",
     "adserver",
+    "aff",
     "affiliate",
     "affiliates",
+    "affiliatetracking",
+    "affiliate-tracker",
     "affonso",
+    "ahoy",
     "analyse",
     "analytics",
+    "banner",
+    "banners",
     "beacon",
+    "cdn-cgi",
     "click",
     "clicks",
+    "clicktrack",
     "cnt",
     "collect",
     "collector",
@@ -25,29 +38,51 @@ const WORDS: [&str; 36] = [
     "counter",
     "event",
     "events",
+    "fathom",
+    "fingerprint",
+    "gtag",
+    "gtm",
     "hit",
     "hits",
     "ingest",
+    "insights",
     "log",
     "logs",
+    "matomo",
     "metrics",
     "pageview",
+    "partner-analytics",
     "partnermetrics",
     "ping",
+    "piwik",
     "pixel",
+    "plausible",
+    "posthog",
     "pv",
+    "px",
     "ref",
     "referral",
+    "referral-tracking",
     "referrer",
+    "reftracker",
+    "sponsor",
+    "stat",
     "stats",
     "telemetry",
     "track",
     "tracker",
     "tracking",
+    "trk",
+    "umami",
+    "utm",
+    "utm-tracking",
     "views",
+    "visit",
+    "visits",
+    "zaraz",
 ];
 /// First labels of a host that are stopped whatever the path, or with one of the words above in it.
-const LABELS: [&str; 34] = [
+const LABELS: [&str; 35] = [
     "ad",
     "ad1",
     "ads",
@@ -62,6 +97,7 @@ const LABELS: [&str; 34] = [
     "collect",
     "collector",
     "fathom",
+    "gtm",
     "insights-collector",
     "internal-matomo",
     "matomo",
@@ -83,22 +119,87 @@ const LABELS: [&str; 34] = [
     "tracker",
     "tracking",
 ];
-/// Parameters that lists take off links on every site: ClearURLs (`ref`) and DandelionSprout's
-/// LegitimateURLShortener (the others).
-const STRIPPED: [&str; 7] = ["aff", "affiliate", "awc", "cjevent", "irclickid", "ref", "rfsn"];
+/// Parameters that are taken off links on every site: by ClearURLs (`ref`), DandelionSprout's LegitimateURLShortener (`aff`,
+/// `affiliate`, `rfsn`, `sub1` and others), and as click ids by uBlock Origin, AdGuard's URL Tracking list, Brave, Firefox and
+/// Safari's Private Browsing.
+const STRIPPED: [&str; 64] = [
+    "__hsfp",
+    "__hssc",
+    "__hstc",
+    "__s",
+    "_branch_match_id",
+    "_ga",
+    "_gl",
+    "_hsenc",
+    "_kx",
+    "_openstat",
+    "aff",
+    "affiliate",
+    "awc",
+    "bsft_clkid",
+    "bsft_eid",
+    "cjdata",
+    "cjevent",
+    "dclid",
+    "erid",
+    "et_rid",
+    "fbclid",
+    "gad_source",
+    "gbraid",
+    "gclid",
+    "hsctatracking",
+    "igsh",
+    "igshid",
+    "ir_partnerid",
+    "irclickid",
+    "irgwc",
+    "mc_cid",
+    "mc_eid",
+    "mkt_tok",
+    "ml_subscriber",
+    "ml_subscriber_hash",
+    "msclkid",
+    "mtm_cid",
+    "oly_anon_id",
+    "oly_enc_id",
+    "pk_cid",
+    "rb_clickid",
+    "ref",
+    "rfsn",
+    "s_cid",
+    "srsltid",
+    "ss_email_id",
+    "sscid",
+    "sub1",
+    "tduid",
+    "ttclid",
+    "twclid",
+    "unicorn_click_id",
+    "utm_affiliate",
+    "utm_campaign",
+    "utm_content",
+    "utm_id",
+    "utm_medium",
+    "utm_source",
+    "utm_term",
+    "vero_id",
+    "wbraid",
+    "wickedid",
+    "yclid",
+    "ysclid",
+];
 
 /// About the words in a site's hosts and prefix.
 pub(super) fn names(section: &Section<'_>, site: &Site) {
     let better = site.hosts.first().map_or_else(|| "k7q".to_owned(), |host| neutral(host));
-    if let Some(word) = site.prefix.split('/').find(|part| listed(part, &WORDS)) {
+    if let Some(word) = word_in(&site.prefix) {
         section.place_of("prefix").warn(
             format!("has the word {word:?}, which blockers look for"),
             format!("prefer one that says nothing, such as \"/{better}\""),
         );
     }
     for host in &site.hosts {
-        let label = host.split('.').next().unwrap_or(host);
-        if host.contains('.') && listed(label, &LABELS) {
+        if let Some(label) = label_of(host) {
             section.place_of("hosts").warn(
                 format!("holds {host:?}, and blockers look for {label:?}"),
                 "prefer the shop's own host, or a name such as \"go\"",
@@ -118,7 +219,7 @@ pub(super) fn names(section: &Section<'_>, site: &Site) {
 
 /// About the parameters that a site was given.
 pub(super) fn parameters(place: &Place<'_>, parameters: &Parameters) {
-    let stripped = |name: &&String| STRIPPED.contains(&name.to_ascii_lowercase().as_str());
+    let stripped = |name: &&String| is_stripped(name);
     let lost: Vec<String> =
         parameters.names().iter().filter(stripped).map(|name| format!("{name:?}")).collect();
     if lost.is_empty() {
@@ -131,16 +232,67 @@ pub(super) fn parameters(place: &Place<'_>, parameters: &Parameters) {
     place.warn(format!("holds {}, which some blockers take off every link", lost.join(" and ")), mend);
 }
 
-fn listed(name: &str, words: &[&str]) -> bool {
-    words.contains(&name.to_ascii_lowercase().as_str())
+/// The part of a path that blockers look for.
+pub(crate) fn word_in(path: &str) -> Option<&str> {
+    path.split('/').find(|part| listed(part, &WORDS))
+}
+
+/// The first label of a host, when blockers look for it.
+pub(crate) fn label_of(host: &str) -> Option<&str> {
+    let (label, _) = host.split_once('.')?;
+    listed(label, &LABELS).then_some(label)
+}
+
+/// Whether some blockers take this parameter off every link.
+pub(crate) fn is_stripped(parameter: &str) -> bool {
+    listed(parameter, &STRIPPED)
 }
 
 /// A prefix that differs from merchant to merchant: one that is suggested to all would soon be listed.
-fn neutral(host: &str) -> String {
+pub(crate) fn neutral(host: &str) -> String {
     let digest = Sha256::digest(host.as_bytes());
     let pick = |byte: u8, from: &[u8]| char::from(from[usize::from(byte) % from.len()]);
     let (letters, digits) = (b"bcdfghjkmnpqrstvwxz", b"23456789");
     [pick(digest[0], letters), pick(digest[1], digits), pick(digest[2], letters), pick(digest[3], letters)]
         .iter()
         .collect()
+}
+
+fn listed(name: &str, words: &[&str]) -> bool {
+    words.contains(&name.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_blocked_is_known_and_what_was_seen_clean_is_not() {
+        for path in ["/r/beacon", "/collect", "/Analytics", "/api/collector", "/cdn-cgi/zaraz", "/affonso", "/umami"] {
+            assert!(word_in(path).is_some(), "{path}");
+        }
+        for path in ["/r", "/k3f9", "/n1", "/api", "/go", "/perks", "/assets", "/static", "/shop", "/reference", ""] {
+            assert_eq!(word_in(path), None, "{path}");
+        }
+        for host in ["matomo.shop.com", "ads.shop.com", "SSGTM.shop.com", "track.shop.com"] {
+            assert!(label_of(host).is_some(), "{host}");
+        }
+        for host in ["go.shop.com", "partners.shop.com", "www.shop.com", "shop.com", "ads", "127.0.0.1"] {
+            assert_eq!(label_of(host), None, "{host}");
+        }
+        for name in ["ref", "aff", "AFF", "gclid", "utm_source", "hsCtaTracking", "irclickid", "_gl"] {
+            assert!(is_stripped(name), "{name}");
+        }
+        for name in ["via", "atp", "affonso", "affonso_id", "fpr", "tolt", "partner", "campaign", "code", "dub_id"] {
+            assert!(!is_stripped(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_suggestion_is_no_word_and_differs_from_host_to_host() {
+        let names: std::collections::HashSet<String> =
+            (0..200).map(|shop| neutral(&format!("shop{shop}.com"))).collect();
+        assert!(names.len() > 190, "{}", names.len());
+        assert!(names.iter().all(|name| name.len() == 4 && word_in(name).is_none()), "{names:?}");
+    }
 }

@@ -11,6 +11,7 @@ pub(super) const SITE: &[&str] = &[
     "prefix",
     "names_secret",
     "origin",
+    "origin_cookies",
     "parameters",
     "cookie_days",
     "cookie_domain",
@@ -79,7 +80,7 @@ pub(super) const REFUND: &[&str] =
     &["when", "id", "payment", "amount", "unit", "currency", "always_currency", "is_total"];
 pub(super) const PRIVACY: &[&str] = &["truncate_addresses", "retention_days"];
 pub(super) const TLS: &[&str] = &["certificates", "acme"];
-pub(super) const ACME: &[&str] = &["directory", "contact"];
+pub(super) const ACME: &[&str] = &["directory", "contact", "ask", "ca", "storage"];
 pub(super) const SECRET: &[&str] = &["env", "file"];
 
 const HEADERS: [(&str, &[&str]); 12] = [

@@ -1,17 +1,19 @@
 //! The configuration file: read whole, checked whole, every finding with its line.
 
-mod advice;
+pub(crate) mod advice;
 mod described;
 mod environment;
 mod finding;
 mod hosts;
 mod keys;
+mod origin;
 mod reader;
 mod secrets;
 mod server;
 mod site;
 mod sites;
 mod store_url;
+mod tls;
 mod unserved;
 mod upstream;
 mod webhook;
@@ -20,6 +22,7 @@ pub(crate) use environment::{Env, ProcessEnv};
 pub(crate) use finding::{Finding, Severity};
 pub(crate) use server::Admin;
 pub(crate) use store_url::StoreUrl;
+pub(crate) use tls::{Acme, Tls};
 
 use ipnet::IpNet;
 use reader::{Report, Section};
@@ -34,6 +37,10 @@ use usher_providers::Webhook;
 pub(crate) struct Config {
     /// Where plain HTTP is served; never empty. Port 0 lets the system choose.
     pub(crate) http: Vec<SocketAddr>,
+    /// Where HTTP over TLS is served.
+    pub(crate) https: Vec<SocketAddr>,
+    /// Where its certificates come from; always there when it is served.
+    pub(crate) tls: Option<Tls>,
     /// Where health and metrics are served.
     pub(crate) admin: Admin,
     /// Who may say what the visitor's address is.
@@ -118,10 +125,12 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, secrets: &Secrets<'_
     let upstream = upstream::read(&root, secrets);
     let sites = sites::read(&root, secrets);
     let privacy = privacy(&root);
-    unserved::tls(&root);
-    let (sites, webhooks) = sites?.into_iter().unzip();
+    let (sites, webhooks): (Vec<Site>, _) = sites?.into_iter().unzip();
+    let tls = tls::read(&root, secrets, &server.https, &sites, store_url.as_ref());
     Some(Config {
         http: server.http,
+        https: server.https,
+        tls,
         admin: server.admin,
         trusted_proxies: server.trusted_proxies,
         store_url: store_url?,

@@ -1,7 +1,7 @@
 //! One `[[site]]`.
 
 use super::{
-    advice, hosts,
+    advice, hosts, origin,
     reader::{Section, quoted},
     secrets::{Secrets, Use},
     unserved, webhook,
@@ -34,11 +34,15 @@ pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<(Site
     let honour_gpc = section.flag("honour_gpc");
     let webhooks = webhook::read(section, secrets);
     let click_signing_key = secrets.one(section, "click_signing_key", Use::Key);
+    let origin = origin::read(section);
     unserved::of_site(section);
 
     // What is not written is as it is without a word; what is written wrong has been reported.
     let silent = Site::new(name?, hosts?, program?);
+    let (origin, origin_cookies) = origin?;
     let site = Site {
+        origin,
+        origin_cookies,
         prefix: prefix.unwrap_or(Some(silent.prefix))?,
         cookie_domain: cookie_domain.unwrap_or(Some(silent.cookie_domain))?,
         parameters: parameters?,

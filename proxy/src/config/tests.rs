@@ -180,7 +180,12 @@ fn values_of_the_wrong_kind_or_size() {
         ),
         ("links = [{ path = \"/a\", affiliate = \"a\" }]", "site.links.to is missing"),
         ("webhook = [{ secret = { env = \"KEY\" } }]", "site.webhook.provider is missing"),
-        ("origin = \"shop\"", "whole http or https address"),
+        ("origin = \"shop\"", "which is no URL"),
+        ("origin = \"ftp://shop.example\"", "neither http nor https"),
+        ("origin = \"http://shop.example/app\"", "write \"http://shop.example\""),
+        ("origin = \"http://[::1]:3000?a\"", "write \"http://[::1]:3000\""),
+        ("origin = \"http://a:b@shop.example\"", "holds a user name or password"),
+        ("origin_cookies = 1", "write true or false"),
     ] {
         let errors = errors(&site(line));
         assert_eq!(errors.len(), 1, "{line}: {errors:#?}");
@@ -425,13 +430,27 @@ fn warnings_do_not_refuse() {
     }
     assert!(warnings(&site("api_keys = []")).contains("nobody can report sales"));
     for later in [
-        "origin = \"http://127.0.0.1:1\"",
         "links = [{ path = \"/a\", affiliate = \"a\", to = \"https://a.example\" }]",
         "[tls]\ncertificates = \"certs/\"",
         "[server]\nhttps = \"0.0.0.0:8443\"",
     ] {
         assert!(warnings(&site(later)).contains("is read but not served by this version"), "{later}");
     }
+}
+
+#[test]
+fn an_origin_is_scheme_host_and_port() {
+    for (written, shown) in [
+        ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+        ("https://Shop.Example/", "https://shop.example:443"),
+        ("http://[0:0::1]", "http://[::1]:80"),
+    ] {
+        let config = load_text(&site(&format!("origin = {written:?}"))).expect("it is right");
+        let origin = config.sites[0].origin.as_ref().map(ToString::to_string);
+        assert_eq!((origin.as_deref(), config.sites[0].origin_cookies), (Some(shown), false));
+    }
+    let alone = load_text(&site("origin_cookies = true")).expect("it is right");
+    assert!(shown(&alone.warnings).iter().any(|said| said.contains("changes nothing without origin")));
 }
 
 #[test]

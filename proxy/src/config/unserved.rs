@@ -18,24 +18,8 @@ fn not_served(place: &Place<'_>) {
     place.warn("is read but not served by this version", "remove it, or leave it for a version that does");
 }
 
-/// `[tls]`
-pub(super) fn tls(root: &Section<'_>) {
-    let Some(section) = root.section("tls", keys::TLS) else { return };
-    not_served(section.place());
-    section.text("certificates");
-    let Some(acme) = section.section("acme", keys::ACME) else { return };
-    if let Some(directory) = acme.text("directory") {
-        web_address(&directory);
-    }
-    acme.text("contact");
-}
-
-/// `origin` and `[[site.links]]`
+/// `[[site.links]]`
 pub(super) fn of_site(site: &Section<'_>) {
-    if let Some(origin) = site.text("origin") {
-        web_address(&origin);
-        not_served(&origin.place);
-    }
     let links = site.sections("links", keys::LINK);
     if let Some(first) = links.first() {
         not_served(first.place());
