@@ -28,9 +28,13 @@ pub(crate) enum Command {
     #[command(after_help = "Example: usher demo")]
     Demo(Demo),
     /// The service
-    #[command(after_help = "Stops on SIGTERM and SIGINT when the requests under way are answered.\n\
+    #[command(
+        after_help = "Stops on SIGTERM and SIGINT when the requests under way are answered. SIGHUP reads the configuration\n\
+                      again; when anything is wrong with it the running one stays. SIGUSR2 lets the newest file of the\n\
+                      program take over, without one lost request.\n\
                       Logs go to standard error: USHER_LOG=warn for less, USHER_LOG_FORMAT=json for machines.\n\
-                      Example: usher serve --config usher.toml")]
+                      Example: usher serve --config usher.toml"
+    )]
     Serve,
     /// Read the configuration as `serve` would and say what is wrong with it
     #[command(after_help = "Exits with 0 when `serve` would start, warnings or not, else with 1.\n\

@@ -13,8 +13,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use usher_model::limits;
 
 /// Serves the operator on `listener` until `shutdown`. Answers take no time, so connections are cut off then.
-pub async fn serve(listener: TcpListener, state: State, shutdown: CancellationToken) {
-    let state = Arc::new(state);
+pub async fn serve(listener: TcpListener, state: impl Into<Arc<State>>, shutdown: CancellationToken) {
+    let state = state.into();
     let slots = Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS));
     let open = TaskTracker::new();
     loop {

@@ -38,13 +38,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let code = match cli.command {
         Command::Demo(options) => demo(&options)?,
         Command::Serve => {
-            let config = load(&locate(given)?)?;
+            let path = locate(given)?;
+            let config = load(&path)?;
             config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             runtime()?.block_on(async {
                 let store = config.store_url.clone();
                 // Beside the start, which must not wait for a Redis that is away.
                 tokio::spawn(async move { warn_of_store(&store).await });
-                serve::run(config).await
+                serve::run(&path, config).await
             })?;
             ExitCode::SUCCESS
         }
