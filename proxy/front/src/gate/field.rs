@@ -2,7 +2,7 @@
 
 use super::{
     name::Name,
-    octets::{is_token, is_value, trim},
+    octets::{self, is_value, trim},
     offence::Offence,
 };
 use usher_model::limits::{FIELD_NAME_BYTES, FIELD_VALUE_BYTES};
@@ -26,9 +26,7 @@ impl Field {
         }
         let colon = memchr::memchr(b':', line).ok_or(Offence::FieldName)?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
-        if !is_token(name) {
-            return Err(Offence::FieldName);
-        }
+        let is_plain = octets::token(name).ok_or(Offence::FieldName)?;
         if !is_value(value) {
             return Err(Offence::FieldValue);
         }
@@ -40,7 +38,7 @@ impl Field {
             colon,
             value_begin: colon + 1 + begin,
             value_end: colon + 1 + end,
-            name: Name::of(name),
+            name: if is_plain { Name::of_plain(name) } else { Name::Dropped },
             is_canonical: end == value.len() && matches!(value[..begin], [] | [b' ']),
         })
     }

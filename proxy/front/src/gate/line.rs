@@ -2,7 +2,7 @@
 
 use super::{
     authority::Authority,
-    octets::{is_encoded, is_path, is_query, is_token, wants_encoding},
+    octets::{self, is_encoded, is_path, is_token, wants_encoding},
     offence::Offence,
 };
 use bytes::{BufMut, BytesMut};
@@ -173,10 +173,10 @@ fn absolute(line: &[u8], target: Range<usize>, is_secured: bool) -> Result<Targe
 pub(super) fn check_path(target: &[u8]) -> Result<bool, Offence> {
     let query = memchr::memchr(b'?', target);
     let (path, query) = target.split_at(query.unwrap_or(target.len()));
-    if path.starts_with(b"//") || !is_path(path) || !is_encoded(path) || !is_query(query) {
+    if path.starts_with(b"//") || !is_path(path) || !is_encoded(path) {
         return Err(Offence::Target);
     }
-    Ok(query.iter().any(|octet| wants_encoding(*octet)))
+    octets::query(query).ok_or(Offence::Target)
 }
 
 fn write_encoded(text: &[u8], out: &mut BytesMut) {

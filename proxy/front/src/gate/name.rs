@@ -26,6 +26,11 @@ impl Name {
     /// Names that have other characters than letters, digits and hyphens are dropped, as nginx does: origins that turn names
     /// into variables (CGI, WSGI, PHP) take `Content_Length` and `X_Forwarded_For` for the fields with hyphens.
     pub(super) fn of(token: &[u8]) -> Self {
+        if octets::is_plain(token) { Self::of_plain(token) } else { Self::Dropped }
+    }
+
+    /// Tells it by a token of letters, digits and hyphens.
+    pub(super) fn of_plain(token: &[u8]) -> Self {
         let known: &[(&[u8], Self)] = match token.len() {
             2 => &[(b"te", Self::Te)],
             4 => &[(b"host", Self::Host), (b"date", Self::Single(0)), (b"from", Self::Single(1))],
@@ -43,11 +48,7 @@ impl Name {
             19 => &[(b"if-unmodified-since", Self::Single(12)), (b"proxy-authorization", Self::Single(13))],
             _ => &[],
         };
-        match known.iter().find(|(name, _)| token.eq_ignore_ascii_case(name)) {
-            Some((_, name)) => *name,
-            None if octets::is_plain(token) => Self::Other,
-            None => Self::Dropped,
-        }
+        known.iter().find(|(name, _)| token.eq_ignore_ascii_case(name)).map_or(Self::Other, |(_, name)| *name)
     }
 }
 

@@ -4,6 +4,7 @@ const TOKEN: u8 = 1;
 const PLAIN: u8 = 2;
 const PATH: u8 = 4;
 const QUERY: u8 = 8;
+const QUERY_AS_IT_IS: u8 = 16;
 
 /// What each byte may be.
 static CLASS: [u8; 256] = classes();
@@ -20,14 +21,15 @@ const fn classes() -> [u8; 256] {
 
 const fn class(octet: u8) -> u8 {
     match octet {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' => TOKEN | PLAIN | PATH | QUERY,
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' => TOKEN | PLAIN | PATH | QUERY | QUERY_AS_IT_IS,
         b'!' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'.' | b'^' | b'_' | b'|' | b'~' => {
-            TOKEN | PATH | QUERY
+            TOKEN | PATH | QUERY | QUERY_AS_IT_IS
         }
-        b'(' | b')' | b',' | b';' | b'=' | b':' | b'@' | b'/' | b'[' | b']' => PATH | QUERY,
-        b'`' => TOKEN | QUERY,
+        b'(' | b')' | b',' | b';' | b'=' | b':' | b'@' | b'/' | b'[' | b']' => PATH | QUERY | QUERY_AS_IT_IS,
+        b'`' => TOKEN | QUERY | QUERY_AS_IT_IS,
         b'#' => TOKEN,
-        b'?' | b'\\' | b'{' | b'}' | b'"' | b'<' | b'>' => QUERY,
+        b'?' | b'\\' | b'{' | b'}' => QUERY | QUERY_AS_IT_IS,
+        b'"' | b'<' | b'>' => QUERY,
         _ => 0,
     }
 }
@@ -47,6 +49,12 @@ pub(super) fn is_plain(name: &[u8]) -> bool {
     all(name, PLAIN)
 }
 
+/// Whether a token is plain; `None` when it is no token.
+pub(super) fn token(text: &[u8]) -> Option<bool> {
+    let common = common(text);
+    (!text.is_empty() && common & TOKEN != 0).then_some(common & PLAIN != 0)
+}
+
 /// Characters of a path: RFC 3986 section 3.3, and `[]^|`, which browsers do not encode
 /// (<https://url.spec.whatwg.org/#path-percent-encode-set>).
 pub(super) fn is_path(text: &[u8]) -> bool {
@@ -55,17 +63,25 @@ pub(super) fn is_path(text: &[u8]) -> bool {
 
 /// Characters of a query: everything in ASCII that can be seen but `#`. RFC 3986 section 3.4 has fewer, and browsers send most
 /// others as they are (<https://url.spec.whatwg.org/#query-percent-encode-set>).
-pub(super) fn is_query(text: &[u8]) -> bool {
-    all(text, QUERY)
+///
+/// Whether something in it is to be encoded, which browsers do and others may not have done; `None` when it is no query.
+pub(super) fn query(text: &[u8]) -> Option<bool> {
+    let common = common(text);
+    (common & QUERY != 0).then_some(common & QUERY_AS_IT_IS == 0)
+}
+
+/// What browsers encode in a query.
+pub(super) fn wants_encoding(octet: u8) -> bool {
+    CLASS[usize::from(octet)] & (QUERY | QUERY_AS_IT_IS) == QUERY
 }
 
 fn all(text: &[u8], class: u8) -> bool {
-    text.iter().fold(class, |common, octet| common & CLASS[usize::from(*octet)]) != 0
+    common(text) & class != 0
 }
 
-/// What browsers encode in a query and others may not have.
-pub(super) fn wants_encoding(octet: u8) -> bool {
-    matches!(octet, b'"' | b'<' | b'>')
+/// What all bytes may be.
+fn common(text: &[u8]) -> u8 {
+    text.iter().fold(u8::MAX, |common, octet| common & CLASS[usize::from(*octet)])
 }
 
 /// Characters of a field's value (RFC 9110 section 5.5). Written without a way out early, so that it takes many at a time.
