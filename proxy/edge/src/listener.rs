@@ -57,6 +57,7 @@ impl Edge {
             accepting.spawn(acceptor.run(listener.socket));
         }
         shutdown.cancelled().await;
+        self.metrics.tunnels.end();
         while accepting.join_next().await.is_some() {}
         open.close();
         let drained = async {
