@@ -22,7 +22,7 @@ pub(crate) use environment::{Env, ProcessEnv};
 pub(crate) use finding::{Finding, Severity};
 pub(crate) use server::Admin;
 pub(crate) use store_url::StoreUrl;
-pub(crate) use tls::{Acme, Tls};
+pub(crate) use tls::Tls;
 
 use ipnet::IpNet;
 use reader::{Report, Section};
@@ -174,5 +174,7 @@ fn unreadable(file: &str, error: &std::io::Error) -> Finding {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 #[cfg(test)]
 mod webhook_tests;

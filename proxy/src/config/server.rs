@@ -30,33 +30,43 @@ impl Admin {
 /// What `[server]` says.
 pub(super) struct Server {
     pub(super) http: Vec<SocketAddr>,
+    pub(super) https: Vec<SocketAddr>,
     pub(super) admin: Admin,
     pub(super) trusted_proxies: Vec<IpNet>,
 }
 
 pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Server {
     let Some(section) = root.section("server", keys::SERVER) else {
-        return Server { http: vec![HTTP], admin: Admin::Usual, trusted_proxies: Vec::new() };
+        return Server { http: vec![HTTP], https: Vec::new(), admin: Admin::Usual, trusted_proxies: Vec::new() };
     };
     let http = listeners(&section, "http").unwrap_or_else(|| vec![HTTP]);
-    listeners(&section, "https");
-    super::unserved::warn(&section, "https");
+    let https = listeners(&section, "https").unwrap_or_default();
+    for (at, clash) in https.iter().filter_map(|at| Some((at, http.iter().find(|http| same(**http, *at))?))) {
+        section.place_of("https").refuse::<()>(
+            format!("names {at}, where server.http {clash} is as well"),
+            "give it a port of its own",
+        );
+    }
+    if !https.is_empty() && root.get("tls").is_none() {
+        section.place_of("https").refuse::<()>("has no certificates to serve with", super::tls::MEND);
+    }
+    let public: Vec<SocketAddr> = http.iter().chain(&https).copied().collect();
     let admin = admin(&section);
     // It guards the dashboard's API, which is not there yet; health and metrics ask for none.
     secrets.one(&section, "admin_token", Use::Bearer);
     super::unserved::warn(&section, "admin_token");
     if let Admin::At(address) = admin {
-        check_admin(&section, address, &http);
+        check_admin(&section, address, &public);
     }
     let trusted_proxies: Vec<IpNet> =
         section.texts("trusted_proxies").unwrap_or_default().iter().filter_map(network).collect();
-    advise(&section, &http, &trusted_proxies);
-    Server { http, admin, trusted_proxies }
+    advise(&section, &public, &trusted_proxies);
+    Server { http, https, admin, trusted_proxies }
 }
 
-fn check_admin(section: &Section<'_>, address: SocketAddr, http: &[SocketAddr]) {
+fn check_admin(section: &Section<'_>, address: SocketAddr, public: &[SocketAddr]) {
     let place = section.place_of("admin");
-    if let Some(clash) = http.iter().find(|http| same(**http, address)) {
+    if let Some(clash) = public.iter().find(|public| same(**public, address)) {
         place.refuse::<()>(
             format!("is {address}, where the public listener {clash} is as well"),
             "give it a port of its own",
@@ -71,7 +81,7 @@ fn check_admin(section: &Section<'_>, address: SocketAddr, http: &[SocketAddr]) 
 }
 
 /// About whom it believes: too few, and every visitor has the proxy's address; too many, and visitors choose their own.
-fn advise(section: &Section<'_>, http: &[SocketAddr], trusted: &[IpNet]) {
+fn advise(section: &Section<'_>, public: &[SocketAddr], trusted: &[IpNet]) {
     let place = section.place_of("trusted_proxies");
     if let Some(all) = trusted.iter().find(|network| network.prefix_len() == 0) {
         place.warn(
@@ -79,9 +89,9 @@ fn advise(section: &Section<'_>, http: &[SocketAddr], trusted: &[IpNet]) {
             "name the proxies alone",
         );
     }
-    if section.get("trusted_proxies").is_none() && http.iter().all(|at| at.ip().is_loopback()) {
+    if section.get("trusted_proxies").is_none() && public.iter().all(|at| at.ip().is_loopback()) {
         place.warn(
-            "is missing, and only this machine reaches server.http: every visitor will have the proxy's address",
+            "is missing, and only this machine reaches the public listeners: every visitor will have the proxy's address",
             "add trusted_proxies = [\"127.0.0.0/8\"]",
         );
     }

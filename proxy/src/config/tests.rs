@@ -431,8 +431,6 @@ fn warnings_do_not_refuse() {
     assert!(warnings(&site("api_keys = []")).contains("nobody can report sales"));
     for later in [
         "links = [{ path = \"/a\", affiliate = \"a\", to = \"https://a.example\" }]",
-        "[tls]\ncertificates = \"certs/\"",
-        "[server]\nhttps = \"0.0.0.0:8443\"",
     ] {
         assert!(warnings(&site(later)).contains("is read but not served by this version"), "{later}");
     }

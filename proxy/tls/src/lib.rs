@@ -19,6 +19,7 @@ mod table;
 mod tls;
 
 pub use acme::Challenges;
+pub use pem::authorities;
 pub use error::Error;
 pub use inspect::{Look, Note, inspect};
 pub use instant_acme::{BodyWrapper, BytesResponse, Error as ClientError, HttpClient};

@@ -39,6 +39,12 @@ pub(crate) fn parse(text: &[u8]) -> Result<Pem, (&'static str, &'static str)> {
     Ok(pem)
 }
 
+/// The certificates in `text`, which are to be trusted.
+#[must_use]
+pub fn authorities(text: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(text.as_bytes()).flatten().collect()
+}
+
 /// RFC 7468 section 11, and RFC 1421's way, which OpenSSL wrote for long.
 fn is_encrypted(text: &[u8]) -> bool {
     let has = |mark: &[u8]| text.windows(mark.len()).any(|window| window == mark);
