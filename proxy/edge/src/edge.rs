@@ -14,12 +14,12 @@ use crate::{
     table::{Face, Place, Settings, Table},
 };
 use arc_swap::ArcSwap;
-use http::{Method, Request, StatusCode, header::VARY, request::Parts};
+use http::{Request, StatusCode, header::VARY, request::Parts};
 use std::{borrow::Cow, sync::Arc};
 use tokio::time::Instant;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use usher_core::{Core, Keyring};
-use usher_front::Inbound;
+use usher_front::{Inbound, gate};
 use usher_model::Clock;
 
 /// The public HTTP face, over the jobs.
@@ -84,8 +84,9 @@ impl Edge {
         let mut trail =
             Trail { edge: self, face: None, route: Route::Outside, status: None, began: Instant::now() };
         let table = self.table.load_full();
-        let (head, body) = request.into_parts();
-        let answer = match self.route(&table, &head, &mut trail) {
+        let (mut head, body) = request.into_parts();
+        let admitted = gate::check(&mut head).map_err(Fault::from);
+        let answer = match admitted.and_then(|()| self.route(&table, &head, &mut trail)) {
             Ok((host, place)) => {
                 // What goes to the origin may take as long as it likes.
                 let _expected = (place.route != Route::Outside).then_some(expected);
@@ -97,17 +98,13 @@ impl Edge {
         answer
     }
 
-    /// Phases `admit` and `route`.
+    /// Phase `route`.
     fn route<'r>(
         &self,
         table: &'r Table,
         head: &'r Parts,
         trail: &mut Trail<'_>,
     ) -> Result<(Cow<'r, str>, Place<'r, 'r>), Fault> {
-        // Its target is an address, not a path.
-        if head.method == Method::CONNECT {
-            return Err(Fault::Method(routes::METHODS));
-        }
         let host = host::of(head).ok_or(Fault::Host)?;
         let place = table.place(&host, head.uri.path())?;
         trail.face = Some(Arc::clone(place.face));

@@ -1,11 +1,15 @@
 //! Why a request is not served as it asked.
 
 use usher_core::Refusal;
+use usher_front::gate::Offence;
 
 /// A fault. The text is for the log and says nothing of the request's content; what the caller is told is decided in
 /// [`crate::rescue`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
+    /// The caller's: no request that the protocol allows.
+    #[error("{0}")]
+    Offence(#[from] Offence),
     /// The caller's: no single well-formed host.
     #[error("the host is missing, repeated or malformed")]
     Host,

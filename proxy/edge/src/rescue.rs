@@ -96,6 +96,7 @@ fn unanswered(failure: &Failure) -> Answer {
 fn told(fault: &Fault) -> (StatusCode, &'static str, &'static str) {
     const INPUT: &str = "VALIDATION_ERROR";
     match fault {
+        Fault::Offence(offence) => (offence.status(), INPUT, "The request is not what HTTP allows."),
         Fault::Host => (StatusCode::BAD_REQUEST, INPUT, "The request needs exactly one well-formed Host."),
         Fault::UnknownHost => {
             (StatusCode::MISDIRECTED_REQUEST, "NOT_FOUND", "No site is served under this host.")
