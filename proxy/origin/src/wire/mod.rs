@@ -11,3 +11,6 @@ pub(crate) use head::{Framing, Head, Reader};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub(crate) &'static str);
+
+#[cfg(test)]
+mod tests;
