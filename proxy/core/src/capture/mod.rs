@@ -1,12 +1,14 @@
 //! Capture: a request becomes a click, or is seen to be none.
 
 mod bots;
+mod landing;
 mod memory;
 mod recorder;
 mod request;
 mod visit;
 
 use crate::{Refusal, Tools, Visitor};
+pub use landing::{Admission, Landing};
 use memory::{Lookup, Memory, Remembered};
 pub(crate) use memory::{VisitorKeyParts, visitor_key};
 use recorder::Recorder;
@@ -81,6 +83,17 @@ impl Capture {
             return Ok(Tracked::nothing());
         }
         let consents = consents(site, request.consent, visitor);
+        Ok(self.arrived(site, request, consents, visitor).await)
+    }
+
+    /// Somebody who looks has come through `request`.
+    async fn arrived(
+        &self,
+        site: &Arc<Site>,
+        request: TrackRequest,
+        consents: bool,
+        visitor: &Visitor,
+    ) -> Tracked {
         let visit = Visit { site, visitor, consents, details: &request.details };
         let earlier = match &request.earlier {
             Some(id) => self.earlier(&visit, id).await,
@@ -88,13 +101,13 @@ impl Capture {
         };
         match (earlier, request.affiliate) {
             (Some(known), affiliate) if affiliate.as_ref().is_none_or(|a| known.is_of(a)) => {
-                Ok(visit.tracked(&known))
+                visit.tracked(&known)
             }
             (_, Some(affiliate)) => {
                 let keeps_first = site.attribution == Attribution::FirstClick;
-                Ok(self.visit(&visit, &affiliate, keeps_first).await)
+                self.visit(&visit, &affiliate, keeps_first).await
             }
-            (_, None) => Ok(Tracked::nothing()),
+            (_, None) => Tracked::nothing(),
         }
     }
 

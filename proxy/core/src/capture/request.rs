@@ -89,6 +89,20 @@ impl TrackRequest {
         Ok(read)
     }
 
+    /// What an address says, and nothing else.
+    pub(super) fn of_address(site: &Site, address: &str) -> Self {
+        let mut read = Self::default();
+        for (field, value) in referral::track_fields(address, site.parameters.names()) {
+            read.take(field, &value);
+        }
+        read
+    }
+
+    /// Which page the visitor comes from.
+    pub(super) fn referred_by(&mut self, referrer: &str) {
+        self.take("referrer", referrer);
+    }
+
     fn take(&mut self, field: &str, value: &str) {
         match field {
             // The vendor's own tag sends whatever stands behind the parameter.
