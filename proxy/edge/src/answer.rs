@@ -111,7 +111,8 @@ pub(crate) fn vary_by_origin(headers: &mut HeaderMap) {
     headers.insert(VARY, HeaderValue::from_static("Origin"));
 }
 
-fn private(status: StatusCode, body: Bytes) -> Answer {
+/// An answer for one client alone: no cache may keep it, no browser guess what it is.
+pub(crate) fn private(status: StatusCode, body: Bytes) -> Answer {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -12,6 +12,7 @@ use crate::{
     rescue::rescue,
     routes::{self, Route},
     table::{Face, Place, Settings, Table},
+    validation,
 };
 use arc_swap::ArcSwap;
 use http::{Request, StatusCode, header::VARY, request::Parts};
@@ -21,6 +22,7 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use usher_core::{Core, Keyring};
 use usher_front::{Inbound, gate};
 use usher_model::Clock;
+use usher_tls::Challenges;
 
 /// The public HTTP face, over the jobs.
 pub struct Edge {
@@ -33,6 +35,7 @@ pub struct Edge {
     nowhere: Meters,
     /// Work that goes on when its client hangs up.
     pub(crate) tasks: TaskTracker,
+    challenges: Challenges,
 }
 
 impl Edge {
@@ -53,7 +56,14 @@ impl Edge {
             clock,
             metrics,
             tasks: TaskTracker::new(),
+            challenges: Challenges::default(),
         }
+    }
+
+    /// Answers validations of certificate orders as well.
+    #[must_use]
+    pub fn with_challenges(self, challenges: Challenges) -> Self {
+        Self { challenges, ..self }
     }
 
     /// Serves by other settings from now on. Requests under way keep theirs.
@@ -90,7 +100,10 @@ impl Edge {
             Ok((host, place)) => {
                 // What goes to the origin may take as long as it likes.
                 let _expected = (place.route != Route::Outside).then_some(expected);
-                self.serve_place(&table, &head, &host, &place, body, peer).await
+                match validation::answer(&self.challenges, &head, &host) {
+                    Some(answer) => answer,
+                    None => self.serve_place(&table, &head, &host, &place, body, peer).await,
+                }
             }
             Err(fault) => rescue(&fault),
         };

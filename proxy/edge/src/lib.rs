@@ -22,6 +22,7 @@ mod negotiate;
 mod rescue;
 mod routes;
 mod table;
+mod validation;
 mod visitor;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `usher serve`: the service, from its first breath to the process that takes its place.
 
 mod channel;
+mod encryption;
 mod manager;
 mod predecessor;
 mod reload;

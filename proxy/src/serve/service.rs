@@ -1,6 +1,7 @@
 //! A running service: store, platform, jobs, edge and admin, started and taken down in order.
 
 use super::{
+    encryption::Encryption,
     reload::Reloads,
     sockets::{self, Pool, Socket, Use},
     wiring,
@@ -34,6 +35,7 @@ pub(super) struct Prepared {
     sockets: Vec<Socket>,
     platform: Client,
     keyring: Keyring,
+    encryption: Encryption,
     /// How long the store may be another process's.
     patience: Duration,
 }
@@ -51,6 +53,7 @@ impl Prepared {
             sockets,
             platform,
             keyring: Keyring::new(OverHttps::new()?),
+            encryption: Encryption::new(&config).await?,
             config,
             patience: Duration::ZERO,
         })
@@ -66,7 +69,7 @@ impl Prepared {
     /// # Errors
     /// When the store cannot be opened.
     pub(super) async fn start(self) -> anyhow::Result<Service> {
-        let Self { config, sockets, platform, keyring, patience } = self;
+        let Self { config, sockets, platform, keyring, encryption, patience } = self;
         let (names, own_key) = (wiring::names(&config), wiring::own_key());
         let store = open_store(&config, &names, patience).await?;
         let platform = Arc::new(Current::new(platform));
@@ -81,8 +84,10 @@ impl Prepared {
         let mut registry = Registry::default();
         let (metrics, reloads) = (Metrics::register(&mut registry), Reloads::register(&mut registry));
         reloads.loaded(tools.clock.now());
+        encryption.register(&mut registry);
         let clock = Arc::clone(&tools.clock);
-        let edge = Edge::new(wiring::edge(&config), Arc::clone(&core), keyring, clock, metrics);
+        let edge = Edge::new(wiring::edge(&config), Arc::clone(&core), keyring, clock, metrics)
+            .with_challenges(encryption.challenges());
         let admin = usher_admin::State::new(tools.store, core.delivery.clone(), registry, Vec::new());
         let mut service = Service {
             http: Vec::new(),
@@ -97,6 +102,7 @@ impl Prepared {
             platform,
             own_key,
             reloads,
+            encryption,
         };
         drop(store);
         for socket in sockets {
@@ -121,6 +127,7 @@ pub(crate) struct Service {
     pub(super) policy: Live,
     pub(super) own_key: [u8; 32],
     pub(super) reloads: Reloads,
+    pub(super) encryption: Encryption,
     pub(super) fronts: Vec<Front>,
     admin: Arc<usher_admin::State>,
     store: Weak<dyn Store>,
@@ -155,6 +162,7 @@ impl Service {
         tracing::info!("stopping");
         let (_, open) = close(self.fronts);
         ended(open).await;
+        self.encryption.stop().await;
         self.edge.release();
         finish(self.core, Duration::from_millis(limits::DRAIN_MS)).await;
         tracing::info!("stopped");
@@ -170,7 +178,11 @@ impl Service {
         let done = match socket.usage {
             Use::Admin => tokio::spawn(usher_admin::serve(listener, Arc::clone(&self.admin), stop.clone())),
             Use::Http | Use::Https => {
-                let listener = Listener::plain(listener);
+                let tls = match socket.usage {
+                    Use::Https => Some(self.encryption.server_config().context("https has no certificates")?),
+                    _ => None,
+                };
+                let listener = Listener { socket: listener, tls };
                 tokio::spawn(Arc::clone(&self.edge).serve(vec![listener], stop.clone()))
             }
         };
@@ -197,7 +209,8 @@ impl Service {
         if tokio::time::timeout(calls, self.core.leave_to_others()).await.is_err() {
             tracing::warn!("calls to the platform take very long; they are cut off");
         }
-        let Self { config, edge, core, admin, store, fronts, .. } = self;
+        let Self { config, edge, core, admin, store, fronts, encryption, .. } = self;
+        encryption.stop().await;
         let (sockets, open) = close(fronts);
         let requests = Duration::from_millis(limits::HAND_OVER_REQUESTS_MS);
         if tokio::time::timeout(requests, edge.quiet()).await.is_err() {

@@ -164,11 +164,12 @@ pub(super) fn in_use<'a>(sockets: impl IntoIterator<Item = &'a Socket>) -> anyho
 
 fn wanted(config: &Config) -> Vec<(Use, SocketAddr)> {
     let http = config.http.iter().map(|address| (Use::Http, *address));
+    let https = config.https.iter().map(|address| (Use::Https, *address));
     let admin = match config.admin {
         Admin::At(address) => Some((Use::Admin, address)),
         Admin::Off | Admin::Usual => None,
     };
-    http.chain(admin).collect()
+    http.chain(https).chain(admin).collect()
 }
 
 /// Whether a socket that listens at `at` is what `wanted` means: the system chooses for port 0, and `[::]` takes what comes to

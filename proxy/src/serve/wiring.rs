@@ -2,11 +2,12 @@
 
 use crate::{
     config::Config,
+    directory::ToDirectory,
     system::{OsRandom, SystemClock},
 };
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use usher_core::Policy;
 use usher_model::{Secret, SiteName};
 use usher_upstream::Client;
@@ -36,6 +37,40 @@ pub(super) fn edge(config: &Config) -> usher_edge::Settings {
         sites: config.sites.clone(),
         webhooks,
         trusted_proxies: config.trusted_proxies.clone(),
+    }
+}
+
+/// What is served by TLS, when anything is.
+///
+/// # Errors
+/// When the way to the directory cannot be set up.
+pub(super) fn tls(config: &Config) -> anyhow::Result<Option<usher_tls::Settings>> {
+    let Some(tls) = &config.tls else { return Ok(None) };
+    let acme = tls.acme.as_ref().map(|acme| -> anyhow::Result<_> {
+        Ok(usher_tls::Acme {
+            directory: acme.directory.clone(),
+            contact: acme.contact.clone(),
+            hosts: acme.hosts.clone(),
+            ask: acme.ask.clone(),
+            storage: acme.storage.clone(),
+            http: Arc::new(ToDirectory::new(acme.ca.as_deref())?),
+        })
+    });
+    let hosts: BTreeSet<&String> = config.sites.iter().flat_map(|site| &site.hosts).collect();
+    Ok(Some(usher_tls::Settings {
+        hosts: hosts.into_iter().cloned().collect(),
+        certificates: tls.certificates.clone(),
+        acme: acme.transpose()?,
+    }))
+}
+
+/// What certificates are kept with, besides the configuration.
+pub(super) fn tls_tools() -> usher_tls::Tools {
+    usher_tls::Tools {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        metrics: usher_tls::Metrics::default(),
+        challenges: usher_tls::Challenges::default(),
     }
 }
 

@@ -6,8 +6,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// The metrics of certificates, registered once for a process.
-#[derive(Clone)]
+/// The metrics of certificates.
+#[derive(Clone, Default)]
 pub struct Metrics {
     ends: Family<HostLabels, Gauge>,
     orders: Family<OrderLabels, Counter>,
@@ -24,16 +24,13 @@ struct OrderLabels {
 }
 
 impl Metrics {
-    /// Adds the metrics to `registry`; their names begin with `usher_certificate`.
-    #[must_use]
-    pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self { ends: Family::default(), orders: Family::default() };
+    /// Adds them to `registry`, once for a process; their names begin with `usher_certificate`.
+    pub fn register(&self, registry: &mut Registry) {
         let ends = "When the certificate of a host ends, seconds since 1970; 0 when it has none";
-        registry.register("usher_certificate_expiry_timestamp_seconds", ends, metrics.ends.clone());
+        registry.register("usher_certificate_expiry_timestamp_seconds", ends, self.ends.clone());
         let orders = "Certificates ordered: 'issued', 'failed' (directory not reached), 'refused' (by the directory), \
                       'limited' (too many for it) or 'denied' (by whoever is asked first)";
-        registry.register("usher_certificate_orders", orders, metrics.orders.clone());
-        metrics
+        registry.register("usher_certificate_orders", orders, self.orders.clone());
     }
 
     /// Every host with the second that its certificate ends.

@@ -27,9 +27,11 @@ pub struct Tools {
     pub random: Arc<dyn Random>,
     /// What is counted.
     pub metrics: Metrics,
+    /// What validations are shown: whoever answers plain HTTP has the same.
+    pub challenges: Challenges,
 }
 
-/// Certificates, served and kept up to date until it is stopped.
+/// Certificates, served and kept up to date until it is stopped or dropped.
 pub struct Tls {
     state: Arc<State>,
     config: Arc<ServerConfig>,
@@ -43,7 +45,8 @@ impl Tls {
     /// # Errors
     /// When a folder cannot be read, or the state of orders cannot be kept.
     pub async fn start(settings: Settings, tools: Tools) -> Result<Self, Error> {
-        let resolver = Arc::new(Resolver::default());
+        let challenges = tools.challenges.clone();
+        let resolver = Arc::new(Resolver { challenges, ..Resolver::default() });
         let config = Arc::new(resolver::server_config(Arc::clone(&resolver))?);
         let state = Arc::new(State {
             settings: ArcSwap::from_pointee(settings),
@@ -66,12 +69,6 @@ impl Tls {
         Arc::clone(&self.config)
     }
 
-    /// What validations of HTTP-01 are answered with.
-    #[must_use]
-    pub fn challenges(&self) -> Challenges {
-        self.state.resolver.challenges.clone()
-    }
-
     /// Serves by other settings from now on, and reads all folders anew.
     ///
     /// # Errors
@@ -87,11 +84,17 @@ impl Tls {
         read
     }
 
-    /// Ends watching and ordering. Certificates are served on by whoever has the configuration.
+    /// Ends watching and ordering, so that another process may. Listeners serve on what they have.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 
