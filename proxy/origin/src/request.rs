@@ -344,3 +344,6 @@ fn is_fit_for_trailer(name: &str) -> bool {
                 | "www-authenticate"
         )
 }
+
+#[cfg(test)]
+mod tests;
