@@ -1,16 +1,25 @@
 //! `usher check`
 
-use crate::config::{self, Env, Finding, Severity, StoreUrl};
+use crate::{
+    config::{self, Config, Env, Finding, Severity, StoreUrl},
+    serve::wiring,
+    system::SystemClock,
+};
 use std::{
     io::{self, Write},
     path::Path,
     process::ExitCode,
 };
+use usher_model::Clock;
 
 /// Prints every finding and a line that sums them up; fails when one is an error.
 pub(super) async fn run(path: &Path, env: &dyn Env, out: &mut dyn Write) -> io::Result<ExitCode> {
     let (mut findings, store) = match config::load(path, env) {
-        Ok(config) => (config.warnings, Some((config.sites.len(), config.store_url))),
+        Ok(config) => {
+            let about_tls = about_tls(path, &config);
+            let findings = config.warnings.into_iter().chain(about_tls).collect();
+            (findings, Some((config.sites.len(), config.store_url)))
+        }
         Err(findings) => (findings, None),
     };
     if let Some((_, store)) = &store {
@@ -53,6 +62,36 @@ async fn about_store(path: &Path, store: &StoreUrl) -> Vec<Finding> {
             let what = format!("names {store}, which cannot be used now: {error}");
             vec![finding(Severity::Warning, what, "")]
         }
+    }
+}
+
+/// Reads the certificates as `serve` would.
+fn about_tls(path: &Path, config: &Config) -> Vec<Finding> {
+    let key = if config.tls.as_ref().is_some_and(|tls| tls.certificates.is_some()) {
+        "tls.certificates"
+    } else {
+        "tls"
+    };
+    let finding = |is_error, what: String, mend: String| Finding {
+        file: path.display().to_string(),
+        at: None,
+        severity: if is_error { Severity::Error } else { Severity::Warning },
+        key: key.to_owned(),
+        what,
+        mend,
+    };
+    let settings = match wiring::tls(config) {
+        Ok(None) => return Vec::new(),
+        Ok(Some(settings)) => settings,
+        Err(error) => return vec![finding(true, format!("cannot be used: {error:#}"), String::new())],
+    };
+    match usher_tls::inspect(&settings, SystemClock.now()) {
+        Ok(notes) => notes.into_iter().map(|note| finding(note.is_error, note.what, note.mend)).collect(),
+        Err(error) => vec![finding(
+            true,
+            format!("cannot be used: {error}"),
+            "make it, readable for usher's user".to_owned(),
+        )],
     }
 }
 

@@ -8,7 +8,7 @@ mod reload;
 mod service;
 mod sockets;
 mod successor;
-mod wiring;
+pub(crate) mod wiring;
 
 pub(crate) use service::Service;
 

@@ -44,7 +44,7 @@ pub(super) fn edge(config: &Config) -> usher_edge::Settings {
 ///
 /// # Errors
 /// When the way to the directory cannot be set up.
-pub(super) fn tls(config: &Config) -> anyhow::Result<Option<usher_tls::Settings>> {
+pub(crate) fn tls(config: &Config) -> anyhow::Result<Option<usher_tls::Settings>> {
     let Some(tls) = &config.tls else { return Ok(None) };
     let acme = tls.acme.as_ref().map(|acme| -> anyhow::Result<_> {
         Ok(usher_tls::Acme {

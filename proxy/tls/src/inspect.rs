@@ -1,7 +1,7 @@
 //! What an operator should know of the certificates before they are served.
 
 use crate::{
-    Acme, Error, acme,
+    Error, Settings, acme,
     certificate::Certificate,
     folder::{self, Reading},
 };
@@ -11,47 +11,36 @@ use std::{
 };
 use usher_model::{UnixMs, limits};
 
-/// What is looked at. Nothing is written.
-#[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
-    /// The configured hosts.
-    pub hosts: &'a [String],
-    /// A folder of certificates.
-    pub certificates: Option<&'a Path>,
-    /// Orders: hosts that it is to order for need no certificate yet.
-    pub acme: Option<&'a Acme>,
-}
-
 /// Something that an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// Whether a visitor would see it now.
     pub is_error: bool,
-    /// What it is; begins with the file or the host.
+    /// What it is. Read after `tls` it makes a sentence.
     pub what: String,
     /// What to do about it.
     pub mend: String,
 }
 
-/// Reads the folders as [`crate::Tls::start`] does.
+/// Reads the folders as [`crate::Tls::start`] does. Nothing is written.
 ///
 /// # Errors
 /// When the folder of certificates cannot be read.
-pub fn inspect(look: Look<'_>, now: UnixMs) -> Result<Vec<Note>, Error> {
+pub fn inspect(settings: &Settings, now: UnixMs) -> Result<Vec<Note>, Error> {
     let read =
         |path: &Path| folder::read(path).map_err(|source| Error::Folder { path: path.to_owned(), source });
-    let own = look.certificates.map_or(Ok(Reading::default()), read)?;
-    let issued: Option<PathBuf> = look.acme.map(acme::folder);
+    let own = settings.certificates.as_deref().map_or(Ok(Reading::default()), read)?;
+    let issued: Option<PathBuf> = settings.acme.as_ref().map(acme::folder);
     // It is made when the first certificate is ordered.
     let issued = issued.map(|path| folder::read(&path).unwrap_or_default()).unwrap_or_default();
     let mut notes = Vec::new();
     for fault in own.faults.iter().chain(&issued.faults) {
-        let what = format!("{} {}", fault.file.display(), fault.what);
+        let what = format!("holds {}, which {}", fault.file.display(), fault.what);
         notes.push(Note { is_error: true, what, mend: fault.mend.clone() });
     }
-    notes.extend(own.certificates.iter().filter_map(|one| of_nobody(one, look.hosts)));
+    notes.extend(own.certificates.iter().filter_map(|one| of_nobody(one, &settings.hosts)));
     let all: Vec<Arc<Certificate>> = own.certificates.into_iter().chain(issued.certificates).collect();
-    notes.extend(look.hosts.iter().filter_map(|host| of_host(host, &all, &look, now)));
+    notes.extend(settings.hosts.iter().filter_map(|host| of_host(host, &all, settings, now)));
     Ok(notes)
 }
 
@@ -63,19 +52,20 @@ fn of_nobody(one: &Certificate, hosts: &[String]) -> Option<Note> {
     let names: Vec<String> = one.subject.names.iter().cloned().chain(addresses).take(5).collect();
     Some(Note {
         is_error: false,
-        what: format!("{} is for {}, and no site has such a host", one.file.display(), names.join(", ")),
+        what: format!("holds {} for {}, and no site has such a host", one.file.display(), names.join(", ")),
         mend: "add the host to a site, or take the file away".to_owned(),
     })
 }
 
-fn of_host(host: &str, certificates: &[Arc<Certificate>], look: &Look<'_>, now: UnixMs) -> Option<Note> {
-    let is_ordered = look.acme.is_some_and(|acme| acme.hosts.iter().any(|ordered| ordered == host));
+fn of_host(host: &str, certificates: &[Arc<Certificate>], settings: &Settings, now: UnixMs) -> Option<Note> {
+    let is_ordered =
+        settings.acme.as_ref().is_some_and(|acme| acme.hosts.iter().any(|ordered| ordered == host));
     let fitting = certificates.iter().filter(|one| one.subject.covers(host));
     let Some(best) = fitting.max_by_key(|one| one.rank(now)) else {
         return (!is_ordered).then(|| Note {
             is_error: false,
-            what: format!("{host} has no certificate: it cannot be reached by https"),
-            mend: match look.certificates {
+            what: format!("has no certificate for {host}, which cannot be reached by https"),
+            mend: match &settings.certificates {
                 Some(folder) => format!("put one for it into {}", folder.display()),
                 None => "set tls.certificates to a folder that has one for it".to_owned(),
             },

@@ -19,10 +19,10 @@ mod table;
 mod tls;
 
 pub use acme::Challenges;
-pub use pem::authorities;
 pub use error::Error;
-pub use inspect::{Look, Note, inspect};
+pub use inspect::{Note, inspect};
 pub use instant_acme::{BodyWrapper, BytesResponse, Error as ClientError, HttpClient};
 pub use metrics::Metrics;
+pub use pem::authorities;
 pub use settings::{Acme, Settings};
 pub use tls::{Tls, Tools};
