@@ -21,5 +21,5 @@ pub use ledger::{
 };
 pub use money::{Currency, Money, MoneyError};
 pub use secret::Secret;
-pub use site::{Attribution, CodeOrClick, Consent, CookieDomain, OriginAddress, Site};
+pub use site::{Attribution, CodeOrClick, Consent, CookieDomain, Link, OriginAddress, Site};
 pub use time::{Clock, Random, UnixMs};

@@ -1,6 +1,9 @@
 //! A site: one program of one merchant, as the configuration describes it, validated.
 
-use crate::{id::SiteName, secret::Secret};
+use crate::{
+    id::{AffiliateCode, SiteName},
+    secret::Secret,
+};
 use referral::Parameters;
 use std::fmt;
 
@@ -66,6 +69,17 @@ impl fmt::Display for OriginAddress {
     }
 }
 
+/// A short link of the site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its path, as requests name it: a slash first, what is not ASCII percent-encoded.
+    pub path: String,
+    /// Whose link it is.
+    pub affiliate: AffiliateCode,
+    /// Where it leads: a whole http or https URL.
+    pub to: String,
+}
+
 /// A site's settings.
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -83,6 +97,12 @@ pub struct Site {
     pub origin: Option<OriginAddress>,
     /// Whether that server sees our cookies.
     pub origin_cookies: bool,
+    /// Whether the tag goes into that server's pages.
+    pub tag: bool,
+    /// Short links; no two have the same path.
+    pub links: Vec<Link>,
+    /// Where affiliates' own links begin, such as `/go` in `/go/alice/some/page`: a leading slash, none at the end.
+    pub go: Option<String>,
     /// URL parameters that name an affiliate.
     pub parameters: Parameters,
     /// Life of the click cookie, 1 to 400 days.
@@ -118,6 +138,9 @@ impl Site {
             names_secret: None,
             origin: None,
             origin_cookies: false,
+            tag: true,
+            links: Vec::new(),
+            go: None,
             parameters: Parameters::default(),
             cookie_days: 30,
             cookie_domain: CookieDomain::Registrable,

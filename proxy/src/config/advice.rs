@@ -268,10 +268,14 @@ mod tests {
 
     #[test]
     fn what_was_seen_blocked_is_known_and_what_was_seen_clean_is_not() {
-        for path in ["/r/beacon", "/collect", "/Analytics", "/api/collector", "/cdn-cgi/zaraz", "/affonso", "/umami"] {
+        for path in
+            ["/r/beacon", "/collect", "/Analytics", "/api/collector", "/cdn-cgi/zaraz", "/affonso", "/umami"]
+        {
             assert!(word_in(path).is_some(), "{path}");
         }
-        for path in ["/r", "/k3f9", "/n1", "/api", "/go", "/perks", "/assets", "/static", "/shop", "/reference", ""] {
+        for path in
+            ["/r", "/k3f9", "/n1", "/api", "/go", "/perks", "/assets", "/static", "/shop", "/reference", ""]
+        {
             assert_eq!(word_in(path), None, "{path}");
         }
         for host in ["matomo.shop.com", "ads.shop.com", "SSGTM.shop.com", "track.shop.com"] {
@@ -283,7 +287,9 @@ mod tests {
         for name in ["ref", "aff", "AFF", "gclid", "utm_source", "hsCtaTracking", "irclickid", "_gl"] {
             assert!(is_stripped(name), "{name}");
         }
-        for name in ["via", "atp", "affonso", "affonso_id", "fpr", "tolt", "partner", "campaign", "code", "dub_id"] {
+        for name in
+            ["via", "atp", "affonso", "affonso_id", "fpr", "tolt", "partner", "campaign", "code", "dub_id"]
+        {
             assert!(!is_stripped(name), "{name}");
         }
     }

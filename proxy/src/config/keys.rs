@@ -12,6 +12,7 @@ pub(super) const SITE: &[&str] = &[
     "names_secret",
     "origin",
     "origin_cookies",
+    "tag",
     "parameters",
     "cookie_days",
     "cookie_domain",
@@ -23,6 +24,7 @@ pub(super) const SITE: &[&str] = &[
     "api_keys",
     "signing_secret",
     "links",
+    "go",
     "webhook",
 ];
 pub(super) const LINK: &[&str] = &["path", "affiliate", "to"];

@@ -6,6 +6,7 @@ mod environment;
 mod finding;
 mod hosts;
 mod keys;
+mod links;
 mod origin;
 mod reader;
 mod secrets;

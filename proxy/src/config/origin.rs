@@ -19,14 +19,17 @@ pub(super) fn read(site: &Section<'_>) -> Option<(Option<OriginAddress>, bool)> 
 
 fn address(written: &Text<'_>) -> Option<OriginAddress> {
     let place = &written.place;
-    let refuse = |why: &str, mend: &str| place.refuse(format!("is {}, which {why}", quoted(written.text)), mend);
+    let refuse =
+        |why: &str, mend: &str| place.refuse(format!("is {}, which {why}", quoted(written.text)), mend);
     let Ok(url) = Url::parse(written.text) else {
         return refuse("is no URL", "write an address such as \"http://127.0.0.1:3000\"");
     };
     let https = match url.scheme() {
         "http" => false,
         "https" => true,
-        _ => return refuse("is neither http nor https", "write an address such as \"http://127.0.0.1:3000\""),
+        _ => {
+            return refuse("is neither http nor https", "write an address such as \"http://127.0.0.1:3000\"");
+        }
     };
     if !url.username().is_empty() || url.password().is_some() {
         // Not quoted: it holds a password.

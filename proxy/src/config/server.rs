@@ -37,7 +37,12 @@ pub(super) struct Server {
 
 pub(super) fn read(root: &Section<'_>, secrets: &Secrets<'_>) -> Server {
     let Some(section) = root.section("server", keys::SERVER) else {
-        return Server { http: vec![HTTP], https: Vec::new(), admin: Admin::Usual, trusted_proxies: Vec::new() };
+        return Server {
+            http: vec![HTTP],
+            https: Vec::new(),
+            admin: Admin::Usual,
+            trusted_proxies: Vec::new(),
+        };
     };
     let http = listeners(&section, "http").unwrap_or_else(|| vec![HTTP]);
     let https = listeners(&section, "https").unwrap_or_default();

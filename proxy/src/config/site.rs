@@ -1,10 +1,10 @@
 //! One `[[site]]`.
 
 use super::{
-    advice, hosts, origin,
+    advice, hosts, links, origin,
     reader::{Section, quoted},
     secrets::{Secrets, Use},
-    unserved, webhook,
+    webhook,
 };
 use referral::Parameters;
 use usher_model::{Attribution, CodeOrClick, Consent, Site, SiteName, limits};
@@ -35,7 +35,12 @@ pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<(Site
     let webhooks = webhook::read(section, secrets);
     let click_signing_key = secrets.one(section, "click_signing_key", Use::Key);
     let origin = origin::read(section);
-    unserved::of_site(section);
+    // What is said of links is checked also where the prefix is wrong.
+    let known_prefix = prefix.clone().flatten().unwrap_or_else(|| "/r".to_owned());
+    let links = links::read(section, hosts.as_deref().unwrap_or_default(), &known_prefix);
+    let has_origin = section.get("origin").is_some();
+    let go = links::go(section, has_origin || section.get("links").is_some(), &known_prefix);
+    let tag = links::tag(section, has_origin);
 
     // What is not written is as it is without a word; what is written wrong has been reported.
     let silent = Site::new(name?, hosts?, program?);
@@ -43,6 +48,9 @@ pub(super) fn read(section: &Section<'_>, secrets: &Secrets<'_>) -> Option<(Site
     let site = Site {
         origin,
         origin_cookies,
+        tag,
+        links: links?,
+        go: go?,
         prefix: prefix.unwrap_or(Some(silent.prefix))?,
         cookie_domain: cookie_domain.unwrap_or(Some(silent.cookie_domain))?,
         parameters: parameters?,

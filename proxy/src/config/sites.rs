@@ -1,6 +1,6 @@
 //! All sites together: no two may claim the same requests.
 
-use super::{keys, reader::Section, secrets::Secrets, site};
+use super::{keys, links::is_below, reader::Section, secrets::Secrets, site};
 use usher_model::Site;
 use usher_providers::Webhook;
 
@@ -33,6 +33,7 @@ fn clash(section: &Section<'_>, later: &Site, earlier: &Site) {
             "give each site its own",
         );
     }
+    clashing_links(section, later, earlier);
     let Some(host) = later.hosts.iter().find(|host| earlier.hosts.contains(host)) else { return };
     // Prefixes that lie in each other are no clash: the longer one wins.
     if later.prefix == earlier.prefix {
@@ -44,5 +45,27 @@ fn clash(section: &Section<'_>, later: &Site, earlier: &Site) {
             ),
             "give one of them another prefix",
         );
+    }
+}
+
+/// A path of a host that both have leads to one place.
+fn clashing_links(section: &Section<'_>, later: &Site, earlier: &Site) {
+    if !later.hosts.iter().any(|host| earlier.hosts.contains(host)) {
+        return;
+    }
+    let name = earlier.name.as_str();
+    for link in &later.links {
+        let what = if earlier.links.iter().any(|other| other.path == link.path) {
+            format!("has {:?}, as site {name:?} has on a host of both", link.path)
+        } else if is_below(&link.path, &earlier.prefix) {
+            format!("has {:?}, which lies below the prefix {:?} of site {name:?}", link.path, earlier.prefix)
+        } else {
+            continue;
+        };
+        section.place_of("links").refuse::<()>(what, "choose another path");
+    }
+    for link in earlier.links.iter().filter(|link| is_below(&link.path, &later.prefix)) {
+        let what = format!("is {:?}, below which site {name:?} has the link {:?}", later.prefix, link.path);
+        section.place_of("prefix").refuse::<()>(what, "choose another prefix, or another path for the link");
     }
 }
