@@ -1,7 +1,11 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+use url::Url;
 use usher_model::{State, UnixMs};
 
 /// An edge tracking proxy and first-party referral capture service.
@@ -56,6 +60,16 @@ pub(crate) enum Command {
                       Example: usher trace order-1001"
     )]
     Trace(Trace),
+    /// Look at a live set-up as a browser and a blocker would, and say what will not hold
+    #[command(
+        after_help = "Exits with 0 when nothing fails, 1 when something will not hold. Asks nothing that counts as a click, unless --click.\n\
+                      The page's tag says where Usher answers; else --prefix or --config does. A configuration in the usual places is\n\
+                      read when it has that host; its API key shows doctor which address the edge takes for the visitor's.\n\
+                      Example: usher doctor https://shop.example\n\
+                      Example: usher doctor https://www.shop.example --lists easyprivacy.txt --click alice --json\n\
+                      Example: usher doctor https://shop.example:8443 --resolve shop.example:8443:127.0.0.1 --ca root.pem"
+    )]
+    Doctor(Box<Doctor>),
     /// Print the tag to paste
     #[command(after_help = "Example: usher snippet --site shop")]
     Snippet(Snippet),
@@ -302,6 +316,53 @@ pub(crate) struct Trace {
     pub(crate) json: bool,
 }
 
+/// `usher doctor`
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// A page of the shop, or the address where Usher answers (https://go.shop.example/r)
+    #[arg(value_name = "URL", value_parser = web_address)]
+    pub(crate) url: Url,
+    /// A page of the shop, when URL is where Usher answers
+    #[arg(long, value_name = "URL", value_parser = web_address)]
+    pub(crate) page: Option<Url>,
+    /// Where Usher's paths begin on URL's host, when no tag on the page says it
+    #[arg(long, value_name = "PATH", value_parser = path_prefix)]
+    pub(crate) prefix: Option<String>,
+    /// Filter lists that blockers load, such as easyprivacy.txt
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) lists: Vec<PathBuf>,
+    /// Make one click for this affiliate, which the platform hears of, and judge its cookies
+    #[arg(long, value_name = "AFFILIATE")]
+    pub(crate) click: Option<String>,
+    /// The environment variable that holds the site's API key, when no configuration does
+    #[arg(long, value_name = "NAME")]
+    pub(crate) api_key_env: Option<String>,
+    /// Connect to this address for that host and port, as curl does; may be given several times
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", value_parser = place)]
+    pub(crate) resolve: Vec<Place>,
+    /// The DNS server to ask; else those of the system
+    #[arg(long, visible_alias = "resolver", value_name = "ADDRESS:PORT")]
+    pub(crate) dns: Option<SocketAddr>,
+    /// Trust the certificates in this PEM file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Send the API key and the click although a certificate is wrong
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// JSON, one line each
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where a host is to be looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// In lower case, without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) address: IpAddr,
+}
+
 /// `usher snippet`
 #[derive(Args, Debug)]
 pub(crate) struct Snippet {
@@ -311,6 +372,39 @@ pub(crate) struct Snippet {
     /// The host that the tag loads from, when pages lie on another one
     #[arg(long, value_name = "HOST")]
     pub(crate) host: Option<String>,
+}
+
+/// An http or https URL; without a scheme it is https.
+pub(crate) fn web_address(written: &str) -> Result<Url, String> {
+    let whole = if written.contains("://") { written.to_owned() } else { format!("https://{written}") };
+    let url = Url::parse(&whole).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
+    url.ok_or_else(|| "write an address such as https://shop.example".to_owned())
+}
+
+/// A path that begins with a slash and ends without one.
+pub(crate) fn path_prefix(written: &str) -> Result<String, String> {
+    let path = written.trim_end_matches('/');
+    let known = path.len() > 1
+        && path.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._~-".contains(&b));
+    if known { Ok(path.to_owned()) } else { Err("write a path such as /r".to_owned()) }
+}
+
+/// `HOST:PORT:ADDRESS`; IPv6 with or without brackets.
+pub(crate) fn place(written: &str) -> Result<Place, String> {
+    let bare = |text: &str| text.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    let (host, rest) = match written.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+        Some(parts) => Some(parts),
+        None => written.split_once(':'),
+    }
+    .ok_or("write HOST:PORT:ADDRESS")?;
+    let (port, address) = rest.split_once(':').ok_or("write HOST:PORT:ADDRESS")?;
+    let place = |port, address| Place { host: bare(host), port, address };
+    match (port.parse(), bare(address).parse()) {
+        (Ok(port), Ok(address)) => Ok(place(port, address)),
+        _ => Err("write HOST:PORT:ADDRESS, such as shop.example:443:127.0.0.1".to_owned()),
+    }
 }
 
 /// A moment as codes have it: RFC 3339, a date, or Unix seconds.
@@ -334,4 +428,59 @@ pub(crate) fn amount(written: &str) -> Result<serde_json::Number, String> {
         written.parse().map_err(|_| "write a number such as 10 or 7.5".to_owned())?;
     let some = number.as_f64().is_some_and(|number| number > 0.0);
     if some { Ok(number) } else { Err("write a number above 0".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (written, read) in [
+            ("https://shop.example", Some("https://shop.example/")),
+            ("http://shop.example:8080/r", Some("http://shop.example:8080/r")),
+            ("shop.example", Some("https://shop.example/")),
+            ("shop.example:8443/x", Some("https://shop.example:8443/x")),
+            ("Shop.Example", Some("https://shop.example/")),
+            ("ftp://shop.example", None),
+            ("https://user:key@shop.example", None),
+            ("https://", None),
+            ("", None),
+        ] {
+            assert_eq!(web_address(written).ok().map(String::from).as_deref(), read, "{written}");
+        }
+        for (written, read) in [
+            ("/r", Some("/r")),
+            ("/r/", Some("/r")),
+            ("/a/b", Some("/a/b")),
+            ("/", None),
+            ("r", None),
+            ("/r?x", None),
+        ] {
+            let found = path_prefix(written).ok().filter(|path| !path.is_empty());
+            assert_eq!(found.as_deref(), read, "{written}");
+        }
+    }
+
+    #[test]
+    fn places_are_read_as_curl_reads_them() {
+        for (written, read) in [
+            ("shop.example:443:127.0.0.1", Some(("shop.example", 443, "127.0.0.1"))),
+            ("SHOP.example:8443:::1", Some(("shop.example", 8443, "::1"))),
+            ("shop.example:443:[2001:db8::1]", Some(("shop.example", 443, "2001:db8::1"))),
+            ("[::1]:443:127.0.0.1", Some(("::1", 443, "127.0.0.1"))),
+            ("shop.example:443", None),
+            ("shop.example:443:localhost", None),
+            ("shop.example:x:127.0.0.1", None),
+        ] {
+            let found = place(written).ok();
+            let found =
+                found.as_ref().map(|place| (place.host.as_str(), place.port, place.address.to_string()));
+            assert_eq!(
+                found,
+                read.map(|(host, port, address)| (host, port, address.to_owned())),
+                "{written}"
+            );
+        }
+    }
 }

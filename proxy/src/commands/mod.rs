@@ -3,6 +3,7 @@
 mod check;
 mod codes;
 mod columns;
+mod doctor;
 mod outbox;
 mod progress;
 mod record;
@@ -67,6 +68,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Webhook(Webhook::Send { file, to, host }) => {
             runtime()?.block_on(webhook::send(&file, &to, host.as_deref(), &mut out))?
+        }
+        Command::Doctor(options) => {
+            runtime()?.block_on(doctor::run(&options, given.as_deref(), &SystemClock, &mut out))?
         }
         Command::Snippet(options) => snippet::run(&load(&locate(given)?)?, &options, &mut out)?,
     };
