@@ -21,6 +21,8 @@ const LINES_SHOWN: usize = 40;
 pub struct Process {
     name: String,
     child: Child,
+    /// The process that has taken its place.
+    heir: Option<u32>,
     said: Arc<Said>,
     over: bool,
 }
@@ -28,6 +30,8 @@ pub struct Process {
 #[derive(Default)]
 struct Said {
     lines: Mutex<VecDeque<String>>,
+    /// Lines that are not kept any more.
+    dropped: AtomicUsize,
     /// Standard output and standard error that are at their end.
     ended: AtomicUsize,
     more: Notify,
@@ -46,7 +50,7 @@ impl Process {
         let said = Arc::new(Said::default());
         listen(child.stdout.take(), Arc::clone(&said));
         listen(child.stderr.take(), Arc::clone(&said));
-        Self { name: name.to_owned(), child, said, over: false }
+        Self { name: name.to_owned(), child, heir: None, said, over: false }
     }
 
     /// Waits for a line, on standard output or standard error, in which `find` finds something.
@@ -63,13 +67,21 @@ impl Process {
     /// # Panics
     /// When half a minute passes first.
     pub async fn said_or_ended<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.look(0, what, find).await
+    }
+
+    async fn look<T>(&self, before: usize, what: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let found = async {
             loop {
                 let more = self.said.more.notified();
                 let mut more = std::pin::pin!(more);
                 more.as_mut().enable();
                 let ended = self.said.ended.load(Ordering::SeqCst) == 2;
-                let found = self.said.lock().iter().find_map(|line| find(line));
+                let found = {
+                    let lines = self.said.lock();
+                    let skipped = before.saturating_sub(self.said.dropped.load(Ordering::SeqCst));
+                    lines.iter().skip(skipped).find_map(|line| find(line))
+                };
                 if found.is_some() || ended {
                     return found;
                 }
@@ -78,6 +90,22 @@ impl Process {
         };
         let found = tokio::time::timeout(PATIENCE, found).await;
         found.unwrap_or_else(|_| panic!("{} did not say {what} within {PATIENCE:?}", self.name))
+    }
+
+    /// How much it has said, for [`Self::said_after`].
+    #[must_use]
+    pub fn said_so_far(&self) -> usize {
+        let lines = self.said.lock();
+        self.said.dropped.load(Ordering::SeqCst) + lines.len()
+    }
+
+    /// The same as [`Self::said`] for what it says after that.
+    ///
+    /// # Panics
+    /// When the process ends or half a minute passes first.
+    pub async fn said_after<T>(&self, before: usize, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let found = self.look(before, what, find).await;
+        found.unwrap_or_else(|| panic!("{} ended before it said {what}", self.name))
     }
 
     /// Waits until nothing that it started, nor itself, can say anything more.
@@ -97,7 +125,16 @@ impl Process {
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.heir.unwrap_or_else(|| self.child.id())
+    }
+
+    /// Another process has taken its place, and says what it says where this one did. Signals go to that one from now on,
+    /// and it ends with the handle.
+    pub fn succeeded_by(&mut self, process: u32) {
+        watchdog::watch(process);
+        if let Some(earlier) = self.heir.replace(process) {
+            watchdog::forget(earlier);
+        }
     }
 
     /// Sends a signal by its name, such as `STOP`.
@@ -117,6 +154,14 @@ impl Process {
             let _ = self.child.kill();
             let _ = self.child.wait();
             watchdog::forget(self.child.id());
+            if let Some(heir) = self.heir {
+                let _ =
+                    Command::new("kill").args(["-KILL", &heir.to_string()]).stderr(Stdio::null()).status();
+                while is_running(heir) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                watchdog::forget(heir);
+            }
         }
     }
 
@@ -127,7 +172,7 @@ impl Process {
 
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
-        !self.over && matches!(self.child.try_wait(), Ok(None))
+        !self.over && self.heir.map_or_else(|| matches!(self.child.try_wait(), Ok(None)), is_running)
     }
 }
 
@@ -151,6 +196,14 @@ impl Said {
     }
 }
 
+/// Whether that process, which is no child of ours, has not ended.
+fn is_running(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The state stands behind the name, which stands in brackets.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
 /// Keeps what comes out of a pipe, line by line, until it ends.
 fn listen(pipe: Option<impl Read + Send + 'static>, said: Arc<Said>) {
     let pipe = pipe.expect("the pipe was asked for at the start");
@@ -160,6 +213,7 @@ fn listen(pipe: Option<impl Read + Send + 'static>, said: Arc<Said>) {
             let mut lines = said.lock();
             if lines.len() == LINES_KEPT {
                 lines.pop_front();
+                said.dropped.fetch_add(1, Ordering::SeqCst);
             }
             lines.push_back(String::from_utf8_lossy(&line).into_owned());
             drop(lines);

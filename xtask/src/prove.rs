@@ -40,6 +40,8 @@ enum Promise {
     Once,
     /// Durable acknowledgements a second, beside the raw log on the same disk
     Speed,
+    /// The configuration is read again and processes take each other's place under load: no request fails
+    Reload,
     /// A million entries wait when the edge starts
     Start,
     /// Whole histories under faults, from seeds

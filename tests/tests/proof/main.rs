@@ -10,6 +10,7 @@ mod merchant;
 mod once;
 mod power;
 mod redis;
+mod reload;
 mod shelf;
 mod size;
 mod speed;

@@ -16,6 +16,7 @@ pub(crate) struct Size {
     pub(crate) redis: Redis,
     pub(crate) once: Once,
     pub(crate) speed: Speed,
+    pub(crate) reload: Reload,
     /// Entries that wait when the edge starts.
     pub(crate) start_pending: usize,
 }
@@ -63,6 +64,13 @@ pub(crate) struct Once {
     pub(crate) kills: usize,
 }
 
+/// Reloads and hand-overs, with each of two stores.
+pub(crate) struct Reload {
+    pub(crate) requests: usize,
+    pub(crate) reloads: usize,
+    pub(crate) hand_overs: usize,
+}
+
 /// Speed.
 pub(crate) struct Speed {
     pub(crate) seconds: u64,
@@ -77,6 +85,7 @@ const FULL: Size = Size {
     redis: Redis { measured: Duration::from_secs(6) },
     once: Once { events: 1_000, kills: 12 },
     speed: Speed { seconds: 10 },
+    reload: Reload { requests: 50_000, reloads: 50, hand_overs: 20 },
     start_pending: 1_000_000,
 };
 
@@ -89,6 +98,7 @@ const REDUCED: Size = Size {
     redis: Redis { measured: Duration::from_millis(750) },
     once: Once { events: 100, kills: 2 },
     speed: Speed { seconds: 1 },
+    reload: Reload { requests: 2_000, reloads: 3, hand_overs: 2 },
     start_pending: 20_000,
 };
 
