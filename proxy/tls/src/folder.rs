@@ -191,7 +191,8 @@ fn join(
         if subjects.iter().all(|subject| subject.is_authority) && own_key.is_none() {
             return Ok(None);
         }
-        return Err(match own_key.or(key_files.first()) {
+        let only_key = if let [only] = key_files { Some(only) } else { None };
+        return Err(match own_key.or(only_key) {
             Some(key) => fault(
                 format!("does not fit the key in {}", key.display()),
                 "put the key there that it was ordered with, or the certificate that was ordered with that key".to_owned(),

@@ -76,8 +76,8 @@ fn of_host(host: &str, certificates: &[Arc<Certificate>], settings: &Settings, n
     }
     let subject = &best.subject;
     let note = |is_error, word: &str, at: UnixMs| {
-        let what =
-            format!("{} is the certificate of {host} and {word} {}", best.file.display(), at.rfc3339());
+        let (file, at) = (best.file.display(), at.rfc3339());
+        let what = format!("holds {file}, the certificate of {host}, which {word} {at}");
         Some(Note {
             is_error,
             what,
