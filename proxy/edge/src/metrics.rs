@@ -24,6 +24,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     tracked: Family<TrackedLabels, Counter>,
+    landed: Family<LandedLabels, Counter>,
     pub(crate) connections: Gauge,
     unanswered: Family<UnansweredLabels, Counter>,
     /// Those that origins have agreed to, which outlive their requests.
@@ -46,6 +47,13 @@ struct RouteLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TrackedLabels {
     site: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LandedLabels {
+    site: String,
+    ground: &'static str,
     outcome: &'static str,
 }
 
@@ -75,6 +83,7 @@ impl Metrics {
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             tracked: Family::default(),
+            landed: Family::default(),
             connections: Gauge::default(),
             unanswered: Family::default(),
             tunnels: Tunnels::default(),
@@ -86,6 +95,8 @@ impl Metrics {
         let tracked =
             "Page reports answered with the platform's click id, with one minted here, or with none";
         registry.register("usher_tracked", tracked, metrics.tracked.clone());
+        let landed = "Pages with a referral and short links that were asked for, and the click that came of it";
+        registry.register("usher_landed", landed, metrics.landed.clone());
         let unanswered = "Requests that an origin did not answer, by cause";
         registry.register("usher_origin_failures", unanswered, metrics.unanswered.clone());
         registry.register_collector(Box::new(OpenTunnels(metrics.tunnels.clone())));
@@ -149,6 +160,12 @@ impl Meters {
             Some(_) => "platform",
         };
         self.metrics.tracked.get_or_create(&TrackedLabels { site: self.site.clone(), outcome }).inc();
+    }
+
+    /// Counts a page with a referral or a link that was asked for.
+    pub(crate) fn landed(&self, ground: &'static str, outcome: &'static str) {
+        let labels = LandedLabels { site: self.site.clone(), ground, outcome };
+        self.metrics.landed.get_or_create(&labels).inc();
     }
 
     /// Counts a request that the origin did not answer, and says why.

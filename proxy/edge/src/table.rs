@@ -6,15 +6,18 @@ use crate::{
     cookie,
     fault::Fault,
     host,
+    links::Links,
     metrics::{Meters, Metrics},
     names::{self, Names},
     routes::{self, Route},
+    tag::tag,
 };
 use bytes::Bytes;
 use ipnet::IpNet;
 use std::{collections::HashMap, sync::Arc};
 use usher_model::{Site, SiteName};
 use usher_origin::Origin;
+use usher_page::Tagger;
 use usher_providers::Webhook;
 
 /// What the edge serves.
@@ -49,6 +52,9 @@ pub(crate) struct Face {
     pub(crate) webhooks: HashMap<String, Arc<Webhook>>,
     /// What serves everything outside of the prefix.
     pub(crate) origin: Option<Origin>,
+    /// Puts the tag into its pages.
+    pub(crate) tagger: Option<Tagger>,
+    pub(crate) links: Links,
     pub(crate) meters: Meters,
 }
 
@@ -96,6 +102,9 @@ impl Table {
                 return Ok(Place { face, route: Route::Unknown, argument: "" });
             }
         }
+        if let Some(face) = faces.iter().find(|face| face.links.has(path)) {
+            return Ok(Place { face, route: Route::Link, argument: path });
+        }
         // What no site of this host has taken is one origin's: the first one's that has one.
         let with_origin = faces.iter().find(|face| face.origin.is_some());
         let face = with_origin.or(faces.first()).ok_or(Fault::UnknownHost)?;
@@ -126,6 +135,7 @@ impl Face {
                 usher_origin::Settings { address, own_cookies, shows_own_cookies: site.origin_cookies };
             Origin::new(settings, &metrics.tunnels)
         });
+        let tagger = (origin.is_some() && site.tag).then(|| Tagger::new(tag(&site, &site.prefix)));
         let told = snippet::Names {
             track: &names.track,
             signups: &names.signups,
@@ -142,6 +152,8 @@ impl Face {
                 .into_iter()
                 .map(|hook| (hook.name.as_str().to_owned(), Arc::new(hook)))
                 .collect(),
+            tagger,
+            links: Links::new(&site),
             meters: Meters::new(site.name.as_str(), metrics),
             origin,
             names,

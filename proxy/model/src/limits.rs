@@ -101,6 +101,9 @@ pub const PREFLIGHT_S: u32 = 86_400;
 /// How long the process waits before it accepts again after the system refused to (no file descriptors left).
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 
+/// What a short link passes on of its own query; a longer one is left out.
+pub const LINK_QUERY_BYTES: usize = 4 * 1024;
+
 // --- what dependencies may take
 
 /// A read of the store on a visitor's time.
@@ -400,7 +403,7 @@ pub const SUCCESSOR_READY_MS: u64 = 20_000;
 /// How long calls to the platform may still take before the store is let go of; everybody is served meanwhile.
 pub const HAND_OVER_CALLS_MS: u64 = 30_000;
 /// How long clients wait, at most, for requests that came in before the hand-over.
-pub const HAND_OVER_REQUESTS_MS: u64 = 1_000;
+pub const HAND_OVER_REQUESTS_MS: u64 = 500;
 /// How long a successor may take to open the store and serve. It reads all promo codes.
 pub const SUCCESSOR_SERVES_MS: u64 = 30_000;
 /// How long a successor tries to open the store that its predecessor is just closing.

@@ -80,6 +80,19 @@ impl<B> Tagged<B> {
     }
 }
 
+impl<B> Tagged<B> {
+    /// The body itself where nothing is done with it.
+    ///
+    /// # Errors
+    /// Gives itself back where it is a page.
+    pub fn into_untouched(self) -> Result<B, Self> {
+        match self.0 {
+            State::AsItIs(body) => Ok(body),
+            rewriting => Err(Self(rewriting)),
+        }
+    }
+}
+
 impl<B> Body for Tagged<B>
 where
     B: Body<Data = Bytes> + Unpin,

@@ -9,6 +9,7 @@ mod events;
 mod files;
 mod hooks;
 mod leads;
+mod links;
 mod outside;
 mod refunds;
 mod segment;
@@ -64,6 +65,8 @@ pub(crate) enum Route {
     Hooks,
     /// How a request arrives, for the site's own servers.
     Arrival,
+    /// A short link.
+    Link,
     /// Anything else below the prefix.
     Unknown,
     /// Anything else.
@@ -93,6 +96,7 @@ impl Route {
             Self::Segment => "segment",
             Self::Hooks => "hooks",
             Self::Arrival => "arrival",
+            Self::Link => "link",
             Self::Unknown => "unknown",
             Self::Outside => "outside",
         }
@@ -100,7 +104,7 @@ impl Route {
 
     /// Whether browsers call it, from pages that may have another origin.
     pub(crate) const fn is_for_browsers(self) -> bool {
-        !self.is_for_servers() && !matches!(self, Self::Unknown | Self::Outside)
+        !self.is_for_servers() && !matches!(self, Self::Link | Self::Unknown | Self::Outside)
     }
 
     /// Whether only servers call it.
@@ -139,6 +143,7 @@ impl Route {
             | Self::Segment
             | Self::Hooks => "POST",
             Self::Arrival => "GET",
+            Self::Link => "GET, HEAD",
             Self::Unknown | Self::Outside => METHODS,
         }
     }
@@ -207,7 +212,7 @@ pub(crate) async fn act(
         return Err(Fault::NotFound);
     }
     if route == Route::Outside {
-        return outside::act(call, table, body).await.map(Outcome::from);
+        return outside::act(call, table, body).await;
     }
     let methods = route.methods();
     if !methods.split(", ").any(|method| method == call.head.method.as_str()) {
@@ -235,6 +240,7 @@ pub(crate) async fn act(
         Route::Segment => segment::act(call, body).await,
         Route::Hooks => hooks::act(call, argument, body).await,
         Route::Arrival => arrival::act(call, table),
+        Route::Link => links::act(call, table, argument).await,
         Route::Unknown | Route::Outside => Err(Fault::NotFound),
     }
 }

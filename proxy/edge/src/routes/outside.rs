@@ -2,23 +2,64 @@
 
 use crate::{
     answer::{Answer, Body},
-    call::Call,
+    call::{Call, Outcome},
     client,
     fault::Fault,
+    landing::{self, Ground, Landing},
+    rescue::rescue,
     table::Table,
 };
-use http::Method;
+use http::{Method, header::CONTENT_TYPE};
 use http_body_util::{Full, combinators::UnsyncBoxBody};
+use usher_core::capture;
 use usher_front::Inbound;
 use usher_origin::Visitor;
 
-/// Its answer. It asks neither the store nor the platform, so it comes whatever has become of those.
-pub(super) async fn act(call: &Call<'_>, table: &Table, body: Inbound) -> Result<Answer, Fault> {
-    let origin = call.face.origin.as_ref().ok_or(Fault::Outside)?;
+/// Its answer. Where the address names an affiliate, a click is made meanwhile; the answer comes whatever has become of that, and
+/// of the store and the platform.
+pub(super) async fn act(call: &Call<'_>, table: &Table, body: Inbound) -> Result<Outcome, Fault> {
     // It would show scripts what they may not see (RFC 9110 section 9.3.8).
-    if call.head.method == Method::TRACE {
+    if call.face.origin.is_some() && call.head.method == Method::TRACE {
         return Err(Fault::Method("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
+    let address = call.head.uri.path_and_query().filter(|_| call.face.origin.is_some());
+    let landing = address.and_then(|address| capture::Landing::read(&call.face.site, address.as_str()));
+    let is_referred = landing.is_some();
+    let landing = landing.and_then(|landing| Landing::begin(call, Ground::Page, landing).ok());
+
+    let mut answer = match forward(call, table, body).await {
+        Ok(answer) => answer,
+        Err(fault) if landing.is_some() => rescue(&fault),
+        Err(fault) => return Err(fault),
+    };
+    let grant = match landing {
+        Some(landing) => landing.granted(call).await,
+        None => None,
+    };
+    // Another visitor's copy of such a page would come without their cookie, or with somebody else's.
+    if grant.is_some() || (is_referred && is_html(&answer)) {
+        landing::keep_private(answer.headers_mut());
+    }
+    Ok(Outcome { answer: tagged(call, answer), grant })
+}
+
+/// Puts the tag in, if it is a page.
+fn tagged(call: &Call<'_>, answer: Answer) -> Answer {
+    let Some(tagger) = &call.face.tagger else { return answer };
+    tagger.decorate(call.head, answer).map(|body| match body.into_untouched() {
+        Ok(body) => body,
+        Err(tagged) => Body::Stream(UnsyncBoxBody::new(tagged)),
+    })
+}
+
+fn is_html(answer: &Answer) -> bool {
+    let kind = answer.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
+    kind.is_some_and(|kind| kind.starts_with(b"text/html"))
+}
+
+/// What the origin says.
+async fn forward(call: &Call<'_>, table: &Table, body: Inbound) -> Result<Answer, Fault> {
+    let origin = call.face.origin.as_ref().ok_or(Fault::Outside)?;
     let visitor = Visitor {
         address: call.address,
         https: client::speaks_https(call.peer, &call.head.headers, &table.trusted),
