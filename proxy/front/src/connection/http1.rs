@@ -86,6 +86,10 @@ struct Behind<IO> {
     /// While a head comes: since when.
     head_since: Option<Instant>,
     stop: Option<Stop>,
+    /// What hyper wrote is not all on its way.
+    is_unsent: bool,
+    /// The reader waits for that.
+    awaits_sent: bool,
     /// Hyper was told that the connection has ended, and it has not: only its memory is given back.
     is_resting: bool,
     alarm: Alarm,
@@ -117,6 +121,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
             unseen: BytesMut::new(),
             head_since: None,
             stop: None,
+            is_unsent: false,
+            awaits_sent: false,
             is_resting: false,
             alarm: Alarm::default(),
         }
@@ -140,16 +146,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
     /// Ready once there are clean bytes; with false or an error when there will be none.
     fn poll_clean(&mut self, cx: &mut Context<'_>, may_rest: bool) -> Poll<io::Result<bool>> {
         loop {
-            self.settle_switch();
+            self.settle_switch(cx);
             if !self.clean.is_empty() {
                 self.alarm.stop();
                 return Poll::Ready(Ok(true));
             }
             if let Some(stop) = self.stop {
-                return self.end(stop);
+                return self.end(cx, stop);
             }
             if self.gate.phase() == Phase::Switching {
-                return Poll::Pending; // hyper reads again once it has answered
+                return Poll::Pending; // until it is answered
             }
             let read = self.poll_fill(cx)?;
             if read.is_pending() {
@@ -189,14 +195,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
     }
 
     /// Tells the gate what became of a request to switch.
-    fn settle_switch(&mut self) {
+    fn settle_switch(&mut self, cx: &Context<'_>) {
         if self.gate.phase() != Phase::Switching {
             return;
         }
         if self.tally.is_switched() {
             self.gate.tunnel();
-        } else if self.clean.is_empty() && self.tally.taken() >= self.gate.requests() && !self.tally.is_busy()
-        {
+        } else if self.clean.is_empty() && self.tally.taken() >= self.gate.requests() && !self.is_busy(cx) {
             self.gate.resume();
         } else {
             return;
@@ -205,20 +210,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
         self.show(&unseen);
     }
 
-    fn end(&self, stop: Stop) -> Poll<io::Result<bool>> {
+    /// Whether answers are yet to be made or sent. If so, the task is woken when they are.
+    fn is_busy(&mut self, cx: &Context<'_>) -> bool {
+        self.awaits_sent = self.is_unsent;
+        self.tally.is_busy(cx) || self.is_unsent
+    }
+
+    fn end(&mut self, cx: &Context<'_>, stop: Stop) -> Poll<io::Result<bool>> {
         match stop {
             Stop::Offence(_) if self.gate.phase() == (Phase::Refused { answer_due: false }) => {
                 Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
             }
             // It would cut off what is under way if it met the end.
-            Stop::Offence(_) if self.tally.is_busy() => Poll::Pending,
+            Stop::Offence(_) if self.is_busy(cx) => Poll::Pending,
             _ => Poll::Ready(Ok(false)),
         }
     }
 
     /// Ready when something changed because of the time.
     fn poll_limits(&mut self, cx: &mut Context<'_>, may_rest: bool) -> Poll<()> {
-        if self.tally.is_busy() || self.gate.phase() == Phase::Tunnel {
+        if self.gate.phase() == Phase::Tunnel || self.is_busy(cx) {
             return Poll::Pending;
         }
         let header = Duration::from_millis(limits::HEADER_READ_MS);
@@ -302,6 +313,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Behind<IO> {
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Behind<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.is_unsent = true;
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
@@ -310,6 +322,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Behind<IO> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.is_unsent = true;
         Pin::new(&mut self.io).poll_write_vectored(cx, parts)
     }
 
@@ -318,7 +331,12 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Behind<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.is_unsent = false;
+        if std::mem::take(&mut self.awaits_sent) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Hyper's end is not the connection's: [`Behind::close`] closes it.

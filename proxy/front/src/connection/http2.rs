@@ -166,7 +166,7 @@ impl<IO> Watched<IO> {
     /// Ready when the connection is to be cut.
     fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         loop {
-            let (deadline, outcome) = self.deadline();
+            let (deadline, outcome) = self.deadline(cx);
             if let Some((since, patience)) = self.partial
                 && since + patience < deadline
             {
@@ -188,10 +188,10 @@ impl<IO> Watched<IO> {
         }
     }
 
-    fn deadline(&mut self) -> (Instant, Outcome) {
+    fn deadline(&mut self, cx: &Context<'_>) -> (Instant, Outcome) {
         let (now, moved) = (Instant::now(), self.tally.moved());
         let after = |since: Instant, ms| since + Duration::from_millis(ms);
-        if self.tally.is_busy() {
+        if self.tally.is_busy(cx) {
             self.ending = None;
             let stall = after(moved, limits::WRITE_STALL_MS);
             return match self.tally.is_held_up() {

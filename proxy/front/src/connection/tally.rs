@@ -5,13 +5,13 @@ use http_body::{Body, Frame, SizeHint};
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{
             AtomicBool, AtomicU64,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -28,6 +28,8 @@ pub(super) struct Tally {
     moved_ms: AtomicU64,
     is_switched: AtomicBool,
     is_over: AtomicBool,
+    /// Who waits for the end of all that is under way.
+    waiter: Mutex<Option<Waker>>,
 }
 
 impl Tally {
@@ -40,6 +42,7 @@ impl Tally {
             moved_ms: AtomicU64::new(0),
             is_switched: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
+            waiter: Mutex::new(None),
         })
     }
 
@@ -63,8 +66,12 @@ impl Tally {
         self.taken.load(Acquire)
     }
 
-    /// Whether a request waits for its answer, or for the end of it.
-    pub(super) fn is_busy(&self) -> bool {
+    /// Whether a request waits for its answer, or for the end of it. If so, the task is woken when none does any more.
+    pub(super) fn is_busy(&self, cx: &Context<'_>) -> bool {
+        if self.under_way.load(Acquire) == 0 {
+            return false;
+        }
+        *self.waiter.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
         self.under_way.load(Acquire) > 0
     }
 
@@ -130,7 +137,10 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.hold_up(false);
-        self.tally.under_way.fetch_sub(1, AcqRel);
+        if self.tally.under_way.fetch_sub(1, AcqRel) == 1 {
+            let waiter = self.tally.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+            waiter.inspect(Waker::wake_by_ref);
+        }
     }
 }
 
