@@ -57,6 +57,7 @@ pub struct Builder {
     site: BTreeMap<String, String>,
     store: Store,
     under: Vec<String>,
+    tls: Option<String>,
 }
 
 impl Builder {
@@ -87,6 +88,12 @@ impl Builder {
     pub fn site(mut self, key: &str, toml: &str) -> Self {
         self.site.insert(key.to_owned(), toml.to_owned());
         self
+    }
+
+    /// Serves https too; `toml` is what stands in `[tls]`, and behind it.
+    pub fn tls(mut self, toml: &str) -> Self {
+        self.tls = Some(toml.to_owned());
+        self.server("https", "\"127.0.0.1:0\"")
     }
 
     /// Runs it under another program: that program with its arguments. It must become the edge, as `strace -D` does.
@@ -137,6 +144,9 @@ impl Builder {
                 let _ = writeln!(text, "{key} = {value}");
             }
         }
+        if let Some(tls) = &self.tls {
+            let _ = writeln!(text, "[tls]\n{tls}");
+        }
         text
     }
 }
@@ -171,6 +181,7 @@ impl Edge {
             ]),
             store: Store::Sqlite,
             under: Vec::new(),
+            tls: None,
         };
         builder
             .platform_at(standin.address())
@@ -183,6 +194,23 @@ impl Edge {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where visitors reach it by TLS.
+    ///
+    /// # Panics
+    /// When it does not serve any.
+    #[must_use]
+    pub fn https(&self) -> SocketAddr {
+        let said = self.process.transcript();
+        let line = said.lines().rfind(|line| line.contains("listening"));
+        line.and_then(|line| field(line, "https")).expect("it serves https")
+    }
+
+    /// Its directory, where its relative paths begin.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Where its operator reaches it.

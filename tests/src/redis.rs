@@ -178,7 +178,8 @@ async fn sentinel(name: &str, primary: u16) -> RedisServer {
 }
 
 /// Redis cannot say which port the kernel gave it, so one that was free a moment ago is handed to it.
-fn free_port() -> u16 {
+/// A port that was free a moment ago, for programs that cannot say which one they took.
+pub(crate) fn free_port() -> u16 {
     let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the kernel has a port");
     probe.local_addr().expect("it is bound").port()
 }

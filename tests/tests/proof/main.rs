@@ -2,8 +2,10 @@
 //! platform, and counted. `cargo xtask prove NAME` runs one at its full size; every run of the tests runs all, reduced
 //! (`size.rs`). Each prints one line with its numbers.
 
+mod acme;
 mod chance;
 mod disk;
+mod hostile;
 mod judge;
 mod killed;
 mod merchant;

@@ -10,6 +10,7 @@ pub(crate) struct Size {
     pub(crate) word: &'static str,
     /// Only the full size has the machine for itself: times are held against the promise then, else they are only shown.
     pub(crate) is_timed: bool,
+    pub(crate) acme: Acme,
     pub(crate) killed: Killed,
     pub(crate) power: Power,
     pub(crate) disk: Disk,
@@ -19,6 +20,19 @@ pub(crate) struct Size {
     pub(crate) reload: Reload,
     /// Entries that wait when the edge starts.
     pub(crate) start_pending: usize,
+    /// Every how manieth hostile or valid connection.
+    pub(crate) hostile_stride: usize,
+}
+
+/// Certificates.
+pub(crate) struct Acme {
+    pub(crate) hosts: usize,
+    /// How long they live, in seconds; renewed at two thirds.
+    pub(crate) life_s: u64,
+    /// Certificates that take another's place.
+    pub(crate) renewals: usize,
+    /// Handshakes with names that are nobody's.
+    pub(crate) strangers: usize,
 }
 
 /// Kills.
@@ -79,6 +93,7 @@ pub(crate) struct Speed {
 const FULL: Size = Size {
     word: "full",
     is_timed: true,
+    acme: Acme { hosts: 10, life_s: 60, renewals: 20, strangers: 10_000 },
     killed: Killed { moments: 900, moments_with_redis: 100, stride: 1, indexes: 1_000 },
     power: Power { sales: 60, images: 8, stride: 1 },
     disk: Disk { indexes: 200, stride: 1 },
@@ -87,11 +102,13 @@ const FULL: Size = Size {
     speed: Speed { seconds: 10 },
     reload: Reload { requests: 50_000, reloads: 50, hand_overs: 20 },
     start_pending: 1_000_000,
+    hostile_stride: 1,
 };
 
 const REDUCED: Size = Size {
     word: "reduced",
     is_timed: false,
+    acme: Acme { hosts: 2, life_s: 12, renewals: 1, strangers: 500 },
     killed: Killed { moments: 50, moments_with_redis: 10, stride: 25, indexes: 60 },
     power: Power { sales: 12, images: 2, stride: 25 },
     disk: Disk { indexes: 200, stride: 40 },
@@ -100,6 +117,7 @@ const REDUCED: Size = Size {
     speed: Speed { seconds: 1 },
     reload: Reload { requests: 2_000, reloads: 3, hand_overs: 2 },
     start_pending: 20_000,
+    hostile_stride: 11,
 };
 
 /// The sizes of this run.
