@@ -44,7 +44,16 @@ impl Process {
     /// When it cannot be started.
     #[must_use]
     pub fn start(name: &str, command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_on(name, command, Stdio::null())
+    }
+
+    /// Starts it on that standard input.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_on(name: &str, command: &mut Command, stdin: impl Into<Stdio>) -> Self {
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         watchdog::watch(child.id());
         let said = Arc::new(Said::default());

@@ -39,8 +39,9 @@ impl Listener {
 }
 
 impl Edge {
-    /// Serves on `listeners` until `shutdown`. Then nothing new is accepted, requests under way and work that was started
-    /// for a client that hung up may end within [`limits::DRAIN_MS`], and what is left is cut off.
+    /// Serves on `listeners` until `shutdown`. Then nothing new is accepted, requests under way may end within
+    /// [`limits::DRAIN_MS`], and what is left is cut off. Work that goes on for clients that hung up is waited for with
+    /// [`Edge::quiet`].
     pub async fn serve(self: Arc<Self>, listeners: Vec<Listener>, shutdown: CancellationToken) {
         let slots = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let (cut_off, open) = (CancellationToken::new(), TaskTracker::new());
@@ -60,12 +61,8 @@ impl Edge {
         self.metrics.tunnels.end();
         while accepting.join_next().await.is_some() {}
         open.close();
-        let drained = async {
-            open.wait().await;
-            self.quiet().await;
-        };
-        if timeout(Duration::from_millis(limits::DRAIN_MS), drained).await.is_err() {
-            tracing::warn!("connections or their work did not end in time and are cut off");
+        if timeout(Duration::from_millis(limits::DRAIN_MS), open.wait()).await.is_err() {
+            tracing::warn!("connections did not end in time and are cut off");
         }
         cut_off.cancel();
         open.wait().await;

@@ -86,8 +86,28 @@ pub const H2_LOST_REQUEST: u32 = 10;
 pub const H2_FRAMES_EARNED: u32 = 4;
 /// From the end of the header to the end of the body.
 pub const BODY_READ_MS: u64 = 10_000;
-/// Connections open at once.
-pub const CONNECTIONS: usize = 10_000;
+/// Connections open at once, where the system grants as many file descriptors.
+pub const CONNECTIONS: usize = 16_000;
+/// File descriptors that are left to everything else: the store, the platform, the origin.
+pub const DESCRIPTORS_RESERVED: usize = 4_000;
+/// Connections of one public address: a house or an office behind one router has a few hundred.
+pub const CONNECTIONS_PER_ADDRESS: usize = 512;
+/// Requests that wait for their answers from which on clicks are turned away.
+pub const REQUESTS_SHED_CLICKS: usize = 2_000;
+/// The same for pages of the shop.
+pub const REQUESTS_SHED_PAGES: usize = 6_000;
+/// The same for money.
+pub const REQUESTS_SHED_MONEY: usize = 12_000;
+/// How long tasks that are ready wait for their turn from which on clicks are turned away.
+pub const LAG_SHEDS_CLICKS_MS: u64 = 50;
+/// The same for pages of the shop.
+pub const LAG_SHEDS_PAGES_MS: u64 = 200;
+/// How often it is looked how long they wait.
+pub const LAG_LOOK_MS: u64 = 20;
+/// How many looks in a row have to show it.
+pub const LAG_LOOKS: usize = 10;
+/// How long whoever was turned away is asked to wait.
+pub const SHED_RETRY_S: u64 = 2;
 /// The same on the admin address.
 pub const ADMIN_CONNECTIONS: usize = 64;
 /// How long open connections may finish their request when the process stops.

@@ -160,11 +160,15 @@ impl Service {
     /// Takes the service down in order: no new connections, open requests finish, then what is written in the background.
     pub(crate) async fn stop(self) {
         tracing::info!("stopping");
+        let drain = Duration::from_millis(limits::DRAIN_MS);
         let (_, open) = close(self.fronts);
         ended(open).await;
         self.encryption.stop().await;
+        if tokio::time::timeout(drain, self.edge.quiet()).await.is_err() {
+            tracing::warn!("work for clients that hung up did not end in time");
+        }
         self.edge.release();
-        finish(self.core, Duration::from_millis(limits::DRAIN_MS)).await;
+        finish(self.core, drain).await;
         tracing::info!("stopped");
     }
 
