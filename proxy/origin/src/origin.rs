@@ -92,7 +92,7 @@ impl Origin {
         let switch = switch.filter(|_| head.upgrades).cloned();
         let mut upload = Upload::new(head, body);
         let mut lease = self.pool.lease().await?;
-        let head = loop {
+        let mut head = loop {
             match ask(&mut lease, &mut upload, &parts.method).await {
                 // The origin closed it just when it was to be used again.
                 Err(Failure::Gone(_))
@@ -105,6 +105,7 @@ impl Origin {
             }
         };
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
+            head.keeps &= upload.keeps();
             return Ok(answer::of(head, lease, upload, &self.own_cookies));
         }
         let switch = switch.ok_or(Malformed("it switches protocols unasked"))?;

@@ -33,6 +33,14 @@ pub(crate) enum Size {
     Chunked,
 }
 
+impl Size {
+    /// Whether the request is the last one of its connection. Servers may answer without reading a body, a `GET`'s above all,
+    /// and some then take it for the next request: one that a visitor wrote, whose answer another visitor would get.
+    pub(crate) fn is_last(self) -> bool {
+        self != Self::None
+    }
+}
+
 /// What is the same for every request of an origin.
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -88,12 +96,12 @@ pub(crate) fn head(
     if let Some(protocols) = &upgrade {
         put(&mut out, "upgrade", protocols);
     }
-    match (upgrade.is_some(), takes_trailers(&parts.headers)) {
-        (true, true) => out.put_slice(b"te: trailers\r\nconnection: upgrade, te\r\n"),
-        (true, false) => out.put_slice(b"connection: upgrade\r\n"),
-        (false, true) => out.put_slice(b"te: trailers\r\nconnection: te\r\n"),
-        (false, false) => {}
+    if takes_trailers(&parts.headers) {
+        out.put_slice(b"te: trailers\r\n");
     }
+    let options = [(upgrade.is_some(), "upgrade"), (takes_trailers(&parts.headers), "te"), (size.is_last(), "close")];
+    let options = options.iter().filter(|(is_meant, _)| *is_meant).map(|(_, option)| option.as_bytes());
+    put_joined(&mut out, "connection", options, b", ");
     if expects {
         out.put_slice(b"expect: 100-continue\r\n");
     }

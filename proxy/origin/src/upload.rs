@@ -87,6 +87,11 @@ where
         !self.is_taken && (!self.is_begun || (self.head.is_safe && self.head.size == Size::None))
     }
 
+    /// Whether its connection may serve another one.
+    pub(crate) fn keeps(&self) -> bool {
+        !self.head.size.is_last()
+    }
+
     pub(crate) const fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
     }

@@ -148,19 +148,26 @@ async fn a_malformed_chunk_cuts_the_answer_off() {
 
 #[tokio::test]
 async fn an_answer_before_the_bodys_end_arrives_and_its_connection_is_not_used_again() {
-    let (mut origin, forwarding) = pair().await;
-    let mut visitor =
-        forwarding.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nbegin").await;
-    let mut wire = origin.connection().await;
-    wire.until("begin").await;
-    wire.say("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno").await;
-    assert!(visitor.until("no").await.starts_with("HTTP/1.1 413 "));
-    wire.ends().await;
-    let mut other = forwarding.ask(get("/other")).await;
-    let mut wire = origin.connection().await;
-    assert!(wire.head().await.starts_with("GET /other "), "the rest of a body is never taken for a request");
-    wire.say(OK).await;
-    other.until("ok").await;
+    for body in ["Content-Length: 4\r\n\r\nnot!", "Transfer-Encoding: chunked\r\n\r\n4\r\nnot!\r\n0\r\n\r\n"]
+    {
+        let (mut origin, forwarding) = pair().await;
+        let mut visitor =
+            forwarding.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nbegin").await;
+        let mut wire = origin.connection().await;
+        wire.until("begin").await;
+        wire.say(format!("HTTP/1.1 413 Too Large\r\n{body}")).await;
+        assert!(visitor.until("not!").await.starts_with("HTTP/1.1 413 "));
+        visitor.rest().await;
+        let mut other = forwarding.ask(get("/other")).await;
+        let mut fresh = origin.connection().await;
+        assert!(
+            fresh.head().await.starts_with("GET /other "),
+            "the rest of a body is never taken for a request"
+        );
+        fresh.say(OK).await;
+        other.until("ok").await;
+        wire.ends().await;
+    }
 }
 
 #[tokio::test]

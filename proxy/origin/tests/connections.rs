@@ -3,7 +3,10 @@
 mod support;
 
 use support::{Forwarding, OWN_COOKIE, Scripted, Wire, get};
-use tokio::{io::AsyncWriteExt, net::TcpListener};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpSocket},
+};
 use usher_model::OriginAddress;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -55,18 +58,20 @@ async fn one_on_which_the_origin_spoke_unasked_is_not_used() {
 
 #[tokio::test]
 async fn bytes_behind_an_answer_are_nobodys_answer() {
-    let (mut origin, forwarding) = pair().await;
-    let mut visitor = forwarding.ask(get("/")).await;
-    let mut wire = origin.connection().await;
-    wire.head().await;
-    wire.say(format!("{OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")).await;
-    visitor.until("ok").await;
-    wire.ends().await;
-    visitor.say(get("/")).await;
-    let mut fresh = origin.connection().await;
-    fresh.head().await;
-    fresh.say(OK).await;
-    assert!(!visitor.until("ok").await.contains("evil"));
+    for answer in [OK, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"] {
+        let (mut origin, forwarding) = pair().await;
+        let mut visitor = forwarding.ask(get("/")).await;
+        let mut wire = origin.connection().await;
+        wire.head().await;
+        wire.say(format!("{answer}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")).await;
+        visitor.until(if answer == OK { "ok" } else { "0\r\n\r\n" }).await;
+        let mut other = forwarding.ask(get("/")).await;
+        let mut fresh = origin.connection().await;
+        fresh.head().await;
+        fresh.say(OK).await;
+        assert!(!other.until("ok").await.contains("evil"));
+        wire.ends().await;
+    }
 }
 
 #[tokio::test]
@@ -100,7 +105,10 @@ async fn a_fresh_connection_that_dies_is_a_failure() {
 
 #[tokio::test]
 async fn nobody_there_is_a_failure_at_once() {
-    let at = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    // Bound and not listening: nobody else gets the port, and nobody answers there.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let at = socket.local_addr().expect("an address");
     let forwarding = Forwarding::to(at).await;
     forwarding.ask(get("/")).await.until("connect").await;
     let address = OriginAddress { https: true, host: "127.0.0.1".to_owned(), port: at.port() };
