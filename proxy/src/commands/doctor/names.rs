@@ -10,6 +10,20 @@ use crate::config::advice;
 use url::Url;
 
 const CHECK: &str = "names";
+const OWN_PATH: &str = "use a path of the page's host, or A and AAAA records";
+
+/// What a page asks for.
+struct Asked<'a> {
+    page: &'a Url,
+    edge: &'a Edge,
+    names: &'a Names,
+    /// The script, where it is known which one the page loads.
+    script: Option<&'a Url>,
+    /// Whether the names are the site's own.
+    is_neutral: bool,
+    /// Whither the host of the calls points, outside of the page's site.
+    aliases: &'a [String],
+}
 
 /// Judges the paths that are asked for, the hosts, the parameters and the cookies.
 pub(super) fn look(
@@ -19,15 +33,19 @@ pub(super) fn look(
     lists: Option<&Lists>,
 ) -> Vec<Verdict> {
     let Some(edge) = &target.edge else { return Vec::new() };
-    let mut verdicts = known(edge, names, aliases);
+    let well_known = Names::well_known(Vec::new());
+    let names = names.unwrap_or(&well_known);
+    let is_neutral = names.track != well_known.track;
+    // Without a tag it is the one that `usher snippet` prints, whose neutral name nothing here tells.
+    let script = Some(&edge.script).filter(|_| target.tag.is_some() || !is_neutral);
+    let asked = Asked { page: &target.page, edge, names, script, is_neutral, aliases };
+    let mut verdicts = asked.known();
     if verdicts.is_empty() {
-        verdicts.push(Verdict::ok(
-            CHECK,
-            format!("nothing in {} is known to be blocked or stripped", edge.script),
-        ));
+        let what = format!("nothing in {} is known to be blocked or stripped", script.unwrap_or(&edge.base));
+        verdicts.push(Verdict::ok(CHECK, what));
     }
     match lists {
-        Some(lists) => verdicts.extend(listed(target, edge, names, aliases, lists)),
+        Some(lists) => verdicts.extend(asked.listed(lists)),
         None => {
             let what = "not looked at: what blockers load today";
             verdicts.push(Verdict::info("lists", what, "give --lists easyprivacy.txt and others"));
@@ -36,136 +54,142 @@ pub(super) fn look(
     verdicts
 }
 
-/// What is known without lists, as `usher check` knows it.
-fn known(edge: &Edge, names: Option<&Names>, aliases: &[String]) -> Vec<Verdict> {
-    let host = edge.base.host_str().unwrap_or_default();
-    let mut verdicts = Vec::new();
-    let mut warn = |what: String, mend: String| verdicts.push(Verdict::warn(CHECK, what, mend));
-    if let Some(word) = advice::word_in(edge.base.path()) {
-        let better = advice::neutral(host);
-        warn(
-            format!("the prefix has the word {word:?}, which blockers look for"),
-            format!("prefer one that says nothing, such as prefix = \"/{better}\""),
-        );
+impl Asked<'_> {
+    fn host(&self) -> &str {
+        self.edge.base.host_str().unwrap_or_default()
     }
-    if let Some(label) = advice::label_of(host) {
-        warn(
-            format!("blockers look for hosts named {label:?}"),
-            "prefer the shop's own host, or a name such as \"go\"".to_owned(),
-        );
-    }
-    let file = edge.script.path().rsplit('/').next().unwrap_or_default();
-    if matches!(file, "pixel.js" | "pixel.min.js") && names.is_some_and(|names| names.track != "track") {
-        warn(
-            format!("the page loads {file}, a name that one rule can stop on every site"),
-            "put in the tag that `usher snippet` prints".to_owned(),
-        );
-    } else if matches!(file, "pixel.js" | "pixel.min.js") {
-        warn(
-            format!("the page loads {file}, a name that one rule can stop on every site"),
-            "add names_secret = { env = \"USHER_NAMES_SECRET\" }".to_owned(),
-        );
-    }
-    if let Some(alias) = aliases.last() {
-        warn(
-            format!(
-                "{host} points to {alias}, and uBlock Origin in Firefox and Brave look there: a rule for that name stops every shop behind it"
-            ),
-            "use a path of the page's host, or A and AAAA records".to_owned(),
-        );
-    }
-    let parameters = names.map(|names| names.parameters.as_slice()).unwrap_or_default();
-    let (lost, kept): (Vec<&String>, Vec<&String>) =
-        parameters.iter().partition(|name| advice::is_stripped(name));
-    // Names that nobody need hand out do no harm, as long as others are left.
-    if !lost.is_empty() && kept.is_empty() {
-        warn(
-            format!("blockers take {} off links", quoted(&lost)),
-            "add \"via\" to parameters and hand out links with it".to_owned(),
-        );
-    }
-    verdicts
-}
 
-/// What the lists say.
-fn listed(
-    target: &Target,
-    edge: &Edge,
-    names: Option<&Names>,
-    aliases: &[String],
-    lists: &Lists,
-) -> Vec<Verdict> {
-    const CHECK: &str = "lists";
-    let page = &target.page;
-    let well_known = Names::well_known(Vec::new());
-    let used = names.unwrap_or(&well_known);
-    let asked = requests(edge, &edge.script, used);
-    let mut verdicts: Vec<Verdict> = blocked(lists, page, &asked)
-        .into_iter()
-        .map(|(url, rule)| {
-            let mend = format!(
-                "another prefix, such as \"/{}\", and names_secret",
-                advice::neutral(edge.base.host_str().unwrap_or_default())
-            );
-            Verdict::fail(CHECK, format!("{rule} blocks {url}"), mend)
-        })
-        .collect();
-    for alias in aliases {
-        let behind =
-            asked.iter().filter_map(|(url, kind)| Some((under(url, alias)?, *kind))).collect::<Vec<_>>();
-        verdicts.extend(blocked(lists, page, &behind).into_iter().take(1).map(|(_, rule)| {
-            let what = format!("{rule} blocks {alias}, which the host of the calls points to: uBlock Origin in Firefox and Brave look there");
-            Verdict::fail(CHECK, what, "use a path of the page's host, or A and AAAA records")
-        }));
-    }
-    if let Some(rule) = lists.blocks(page, page, Kind::Page) {
-        verdicts.push(Verdict::fail(CHECK, format!("{rule} blocks the page itself"), ""));
-    }
-    let (lost, kept): (Vec<&String>, Vec<&String>) =
-        used.parameters.iter().partition(|name| lists.strips(page, name));
-    if !lost.is_empty() {
-        let what = format!("they take {} off links to {page}", quoted(&lost));
-        verdicts.push(match kept.first() {
-            Some(kept) => Verdict::warn(CHECK, what, format!("hand out links with {kept:?}")),
-            None => Verdict::fail(CHECK, what, "add another name to parameters, and hand out links with it"),
+    /// What is known without lists, as `usher check` knows it.
+    fn known(&self) -> Vec<Verdict> {
+        let (host, better) = (self.host(), advice::neutral(self.host()));
+        let word = advice::word_in(self.edge.base.path()).map(|word| {
+            let what = format!("the prefix has the word {word:?}, which blockers look for");
+            (what, format!("prefer one that says nothing, such as prefix = \"/{better}\""))
         });
+        let label = advice::label_of(host).map(|label| {
+            let what = format!("blockers look for hosts named {label:?}");
+            (what, "prefer the shop's own host, or a name such as \"go\"".to_owned())
+        });
+        let script = self.well_known_script().map(|(file, mend)| {
+            (format!("the page loads {file}, a name that one rule can stop on every site"), mend.to_owned())
+        });
+        let alias = self.aliases.last().map(|alias| {
+            let what = format!(
+                "{host} points to {alias}, and uBlock Origin in Firefox and Brave look there: a rule for that name stops every shop behind it"
+            );
+            (what, OWN_PATH.to_owned())
+        });
+        let parameters = &self.names.parameters;
+        // Names that nobody need hand out do no harm, as long as others are left.
+        let all_lost = !parameters.is_empty() && parameters.iter().all(|name| advice::is_stripped(name));
+        let parameters = all_lost.then(|| {
+            let what = format!("blockers take {} off links", quoted(&parameters.iter().collect::<Vec<_>>()));
+            (what, "add \"via\" to parameters and hand out links with it".to_owned())
+        });
+        let found = [word, label, script, alias, parameters].into_iter().flatten();
+        found.map(|(what, mend)| Verdict::warn(CHECK, what, mend)).collect()
     }
-    for cookie in ["affonso_referral", "affonso_data"] {
-        if let Some(rule) = lists.touches_cookie(page.host_str().unwrap_or_default(), cookie) {
-            verdicts.push(Verdict::warn(CHECK, format!("{rule} is about the cookie {cookie}"), ""));
+
+    /// The file that the tag loads, when its name is one that all sites have; and what to do.
+    fn well_known_script(&self) -> Option<(&str, &'static str)> {
+        let file = self.script?.path().rsplit('/').next()?;
+        let mend = if self.is_neutral {
+            "put in the tag that `usher snippet` prints"
+        } else {
+            "add names_secret = { env = \"USHER_NAMES_SECRET\" }"
+        };
+        matches!(file, "pixel.js" | "pixel.min.js").then_some((file, mend))
+    }
+
+    /// What the lists say.
+    fn listed(&self, lists: &Lists) -> Vec<Verdict> {
+        const CHECK: &str = "lists";
+        let requests = requests(self.edge, self.script, self.names);
+        let mut verdicts = self.blocked(lists, &requests);
+        for alias in self.aliases {
+            let there = |(url, kind): &(Url, Kind)| Some((under(url, alias)?, *kind));
+            let behind: Vec<(Url, Kind)> = requests.iter().filter_map(there).collect();
+            verdicts.extend(blocked(lists, self.page, &behind).into_iter().take(1).map(|(_, rule)| {
+                let what = format!("{rule} blocks {alias}, which {} points to: uBlock Origin in Firefox and Brave look there", self.host());
+                Verdict::fail(CHECK, what, OWN_PATH)
+            }));
         }
+        if let Some(rule) = lists.blocks(self.page, self.page, Kind::Page) {
+            verdicts.push(Verdict::fail(CHECK, format!("{rule} blocks the page itself"), ""));
+        }
+        verdicts.extend(self.stripped(lists));
+        for cookie in ["affonso_referral", "affonso_data"] {
+            if let Some(rule) = lists.touches_cookie(self.page.host_str().unwrap_or_default(), cookie) {
+                verdicts.push(Verdict::warn(CHECK, format!("{rule} is about the cookie {cookie}"), ""));
+            }
+        }
+        if verdicts.is_empty() {
+            let what = format!(
+                "no rule blocks any of the {} requests that a page makes, nor strips a parameter",
+                requests.len()
+            );
+            verdicts.push(Verdict::ok(CHECK, what));
+        }
+        verdicts.extend(self.unused(lists, &requests));
+        verdicts
     }
-    if verdicts.is_empty() {
-        let count = asked.len();
-        verdicts.push(Verdict::ok(
-            CHECK,
-            format!("no rule blocks any of the {count} requests that a page makes, nor strips a parameter"),
-        ));
+
+    fn blocked(&self, lists: &Lists, requests: &[(Url, Kind)]) -> Vec<Verdict> {
+        let old = self.well_known_script().filter(|_| self.is_neutral);
+        let verdict = |(url, rule): (Url, String)| {
+            let mend = match old {
+                // The file alone has a well-known name.
+                Some((_, mend)) if Some(&url) == self.script => mend.to_owned(),
+                _ => format!(
+                    "use another prefix, such as \"/{}\", and names_secret",
+                    advice::neutral(self.host())
+                ),
+            };
+            Verdict::fail("lists", format!("{rule} blocks {url}"), mend)
+        };
+        blocked(lists, self.page, requests).into_iter().map(verdict).collect()
     }
-    if names.is_some_and(|names| names.track != well_known.track) {
-        let mut script = edge.base.clone();
-        script.set_path(&format!("{}/pixel.js", edge.base.path().trim_end_matches('/')));
-        let unused = requests(edge, &script, &well_known);
-        verdicts.extend(blocked(lists, page, &unused).into_iter().map(|(url, rule)| {
-            Verdict::info(
-                CHECK,
-                format!("{rule} blocks {url}, a well-known name that the page does not ask for"),
-                "",
-            )
-        }));
+
+    fn stripped(&self, lists: &Lists) -> Option<Verdict> {
+        let strips = |name: &&String| lists.strips(self.page, name);
+        let (lost, kept): (Vec<&String>, Vec<&String>) = self.names.parameters.iter().partition(strips);
+        if lost.is_empty() {
+            return None;
+        }
+        let what = format!("they take {} off links to {}", quoted(&lost), self.page);
+        Some(match kept.first() {
+            Some(kept) => Verdict::warn("lists", what, format!("hand out links with {kept:?}")),
+            None => {
+                Verdict::fail("lists", what, "add another name to parameters, and hand out links with it")
+            }
+        })
     }
-    verdicts
+
+    /// The well-known names beside the neutral ones: blocked, and asked for by nobody.
+    fn unused(&self, lists: &Lists, requests_made: &[(Url, Kind)]) -> Vec<Verdict> {
+        if !self.is_neutral {
+            return Vec::new();
+        }
+        let script = self.edge.at("pixel.js");
+        let mut others = requests(self.edge, Some(&script), &Names::well_known(Vec::new()));
+        others.retain(|(url, _)| requests_made.iter().all(|(made, _)| made != url));
+        let verdict = |(url, rule): (Url, String)| {
+            let what = format!("{rule} blocks {url}, a well-known name that the page does not ask for");
+            Verdict::info("lists", what, "")
+        };
+        blocked(lists, self.page, &others).into_iter().map(verdict).collect()
+    }
 }
 
 /// Everything that a page asks for.
-fn requests(edge: &Edge, script: &Url, names: &Names) -> Vec<(Url, Kind)> {
+fn requests(edge: &Edge, script: Option<&Url>, names: &Names) -> Vec<(Url, Kind)> {
     let code = format!("{}/SPRING10", names.codes);
-    let mut all = vec![
-        (script.clone(), Kind::Script),
+    let mut all: Vec<(Url, Kind)> = script.into_iter().map(|script| (script.clone(), Kind::Script)).collect();
+    all.extend([
         (edge.at(&names.worker), Kind::Script),
         (edge.at(snippet::WASM_NAME), Kind::Call),
         (edge.at(&code), Kind::Call),
-    ];
+    ]);
     for name in [&names.track, &names.signups, &names.bind] {
         all.extend([(edge.at(name), Kind::Call), (edge.at(name), Kind::Beacon)]);
     }
@@ -207,11 +231,13 @@ mod tests {
     }
 
     fn target(script: &str, base: &str) -> Target {
+        let page =
+            Page::read(format!("<script src={script} data-affonso=p></script>").as_bytes(), &url(base));
         Target {
             page: url("https://www.shop.com/"),
             got: None,
             markup: Page::default(),
-            tag: None,
+            tag: page.tag().cloned(),
             edge: Some(Edge { base: url(base), script: url(script) }),
             site: None,
         }

@@ -4,12 +4,16 @@ use super::{
     fetch::{Ask, Got, Net},
     page::{Page, Script},
     safari,
+    script::Names,
     verdict::Verdict,
 };
 use crate::cli;
 use http::{HeaderName, header};
 use url::Url;
-use usher_model::{Site, limits::DOCTOR_PAGE_BYTES};
+use usher_model::{
+    Site,
+    limits::{DOCTOR_PAGE_BYTES, UPSTREAM_BODY_BYTES},
+};
 
 const CHECK: &str = "page";
 
@@ -92,6 +96,14 @@ impl Target {
             Some((script, base)) => Some(Edge { base, script }),
             None => told.map(Edge::new),
         };
+        if target.edge.is_none()
+            && let Some(edge) = typed(net, &options.url).await
+        {
+            // It is where Usher answers, and that it is no page is as it should be.
+            verdicts.clear();
+            target.got = None;
+            target.edge = Some(edge);
+        }
         verdicts.extend(target.about_tag());
         Ok((target, verdicts))
     }
@@ -129,9 +141,11 @@ impl Target {
                 format!("the page's HTML has no tag; {} is looked at all the same", edge.base),
                 "put in what `usher snippet` prints, unless a tag manager does",
             ),
-            (Some(edge), None) => {
-                Verdict::info(CHECK, format!("{} is looked at all the same", edge.base), "")
-            }
+            (Some(edge), None) => Verdict::info(
+                CHECK,
+                format!("{} is looked at without a page", edge.base),
+                "give --page, the address of a page that visitors land on",
+            ),
             (None, _) => Verdict::fail(
                 CHECK,
                 "nothing says where Usher answers: the page's HTML has no tag",
@@ -152,6 +166,19 @@ fn told(options: &cli::Doctor, site: Option<&Site>) -> Option<Url> {
     base.set_query(None);
     base.set_fragment(None);
     Some(base)
+}
+
+/// The address that was typed, when Usher answers below it.
+async fn typed(net: &Net, url: &Url) -> Option<Edge> {
+    let path = url.path().trim_end_matches('/').to_owned();
+    let mut base = url.clone();
+    base.set_path(&path);
+    base.set_query(None);
+    base.set_fragment(None);
+    let edge = Edge::new(base);
+    let got = net.ask(&Ask::get(&edge.script, &[], UPSTREAM_BODY_BYTES)).await.ok()?;
+    (got.status == 200 && !path.is_empty() && Names::read(&String::from_utf8_lossy(&got.body)).is_some())
+        .then_some(edge)
 }
 
 /// What was typed, unless it lies in Usher's part of the site: then the home page.
