@@ -99,7 +99,8 @@ pub(crate) fn head(
     if takes_trailers(&parts.headers) {
         out.put_slice(b"te: trailers\r\n");
     }
-    let options = [(upgrade.is_some(), "upgrade"), (takes_trailers(&parts.headers), "te"), (size.is_last(), "close")];
+    let options =
+        [(upgrade.is_some(), "upgrade"), (takes_trailers(&parts.headers), "te"), (size.is_last(), "close")];
     let options = options.iter().filter(|(is_meant, _)| *is_meant).map(|(_, option)| option.as_bytes());
     put_joined(&mut out, "connection", options, b", ");
     if expects {

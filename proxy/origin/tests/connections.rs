@@ -164,8 +164,10 @@ async fn a_body_waits_for_the_origin_that_is_to_ask_for_it() {
     wire.until("body").await;
     wire.say(OK).await;
     visitor.until("ok").await;
+    wire.ends().await;
 
     visitor.say(head).await;
+    let mut wire = origin.connection().await;
     wire.head().await;
     wire.say("HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno").await;
     assert!(visitor.until("no").await.starts_with("HTTP/1.1 401 "), "the body is never asked for");
