@@ -42,15 +42,21 @@ enum Promise {
     Speed,
     /// The configuration is read again and processes take each other's place under load: no request fails
     Reload,
+    /// Certificates from a real ACME directory that behaves badly, renewed under handshakes
+    Acme,
+    /// Protocols, ciphers and known weaknesses, as testssl and sslyze see them
+    Tls,
     /// A million entries wait when the edge starts
     Start,
+    /// Requests made to be read in two ways, over raw TCP, before four readers: nothing but valid ones comes through
+    Hostile,
     /// Whole histories under faults, from seeds
     Simulation,
     /// A platform that is away for a day of virtual time
     Outage,
     /// Duplicates over thirty days of virtual time
     Duplicates,
-    /// Requests that no payment provider would send, for ten minutes: no panic, no hang
+    /// Streams that no browser would send through the gate, and requests that no payment provider would, for eleven minutes
     Fuzz,
 }
 
@@ -102,15 +108,29 @@ fn simulate(root: &Path, arguments: &[String]) -> Result<bool> {
     Ok(cargo(root, &run).status()?.success())
 }
 
-/// Recorded webhooks, changed at random and where it can be done signed anew.
+/// HTTP/1.1, changed at random; then recorded webhooks, changed and where it can be done signed anew.
 fn fuzz(root: &Path) -> Result<bool> {
-    let run = ["run", "--release", "--locked", "--package", "usher-providers", "--example", "fuzz"];
-    Ok(cargo(root, &run).status()?.success())
+    for (package, example) in [("usher-front", "gate_fuzz"), ("usher-providers", "fuzz")] {
+        let run = ["run", "--release", "--locked", "--package", package, "--example", example];
+        if !cargo(root, &run).status()?.success() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Real processes in release, under what breaks them.
 fn with_processes(root: &Path, name: &str) -> Result<bool> {
-    for (program, package) in [("strace", "strace"), ("redis-server", "redis-server")] {
+    let needed = [
+        ("strace", "strace"),
+        ("redis-server", "redis-server"),
+        ("pebble", "pebble"),
+        ("testssl", "testssl.sh"),
+        ("nginx", "nginx-light"),
+        ("node", "nodejs"),
+        ("python3", "python3"),
+    ];
+    for (program, package) in needed {
         if Command::new(program).arg("--version").output().is_err() {
             say(&format!("installing {package}"))?;
             tools::install(&[package])?;
@@ -135,5 +155,8 @@ fn with_processes(root: &Path, name: &str) -> Result<bool> {
     ];
     let mut prove = cargo(root, &run);
     prove.env("USHER_PROOF", "full").env("USHER_BIN", root.join(target).join("release/usher"));
+    if name == "tls" {
+        prove.env("USHER_SSLYZE", tools::install_sslyze(root)?);
+    }
     Ok(prove.status()?.success())
 }

@@ -1,25 +1,25 @@
 //! Listeners: connections come in, and go in order when the process stops.
 
-use crate::{client::Peer, edge::Edge};
+use crate::{client::Peer, edge::Edge, metrics::Metrics};
+use prometheus_client::metrics::gauge::Gauge;
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::timeout,
 };
-use tokio_rustls::{TlsAcceptor, rustls};
+use tokio_rustls::rustls;
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use usher_front::{Flow, Protocol};
+use usher_front::{End, Flow, Load, Place, Protocol};
 use usher_model::limits;
 
 /// A place where connections come in.
@@ -43,14 +43,15 @@ impl Edge {
     /// [`limits::DRAIN_MS`], and what is left is cut off. Work that goes on for clients that hung up is waited for with
     /// [`Edge::quiet`].
     pub async fn serve(self: Arc<Self>, listeners: Vec<Listener>, shutdown: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        if !self.is_watched.swap(true, Relaxed) {
+            tokio::spawn(Load::watch(Arc::downgrade(&self.load)));
+        }
         let (cut_off, open) = (CancellationToken::new(), TaskTracker::new());
         let mut accepting = JoinSet::new();
         for listener in listeners {
             let acceptor = Acceptor {
                 edge: Arc::clone(&self),
-                slots: Arc::clone(&slots),
-                tls: listener.tls.map(TlsAcceptor::from),
+                tls: listener.tls,
                 drain: shutdown.clone(),
                 cut_off: cut_off.clone(),
                 open: open.clone(),
@@ -72,8 +73,7 @@ impl Edge {
 /// Accepts on one listener.
 struct Acceptor {
     edge: Arc<Edge>,
-    slots: Arc<Semaphore>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     drain: CancellationToken,
     cut_off: CancellationToken,
     open: TaskTracker,
@@ -85,40 +85,34 @@ impl Acceptor {
             let accepted = tokio::select! {
                 biased;
                 () = self.drain.cancelled() => return,
-                accepted = self.accept(&socket) => accepted,
+                accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((slot, stream, peer)) => self.start(stream, peer, slot),
+                Ok((stream, peer)) => self.start(stream, peer),
                 Err(error) => self.pause_after(&error).await,
             }
         }
     }
 
-    /// Waits for a free slot first: beyond the cap, clients wait in the system's queue.
-    async fn accept(
-        &self,
-        socket: &TcpListener,
-    ) -> io::Result<(Option<OwnedSemaphorePermit>, TcpStream, SocketAddr)> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
-        let (stream, peer) = socket.accept().await?;
-        Ok((slot, stream, peer))
-    }
-
-    fn start(&self, stream: TcpStream, peer: SocketAddr, slot: Option<OwnedSemaphorePermit>) {
-        let _ = stream.set_nodelay(true); // only costs latency when it fails
-        let stream = Flow::new(stream, slot);
-        let peer = Peer { address: peer.ip(), is_tls: self.tls.is_some() };
-        let (cut_off, count) = (self.cut_off.clone(), self.edge.metrics.connections.clone());
+    fn start(&self, stream: TcpStream, peer: SocketAddr) {
         let edge = Arc::clone(&self.edge);
+        let peer = Peer { address: peer.ip(), is_tls: self.tls.is_some() };
+        let place = match edge.caps.admit(peer.address, edge.trusts(peer.address)) {
+            Ok(place) => place,
+            Err(crowded) => return edge.metrics.refused(crowded.name(), &crowded),
+        };
+        let _ = stream.set_nodelay(true); // only costs latency when it fails
+        // The system holds what is written before its reader takes it: that has to come to an end, too.
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, limits::WRITE_STALL_MS as u32);
+        let stream = Flow::new(stream, Counted::new(place, &edge.metrics));
+        let cut_off = self.cut_off.clone();
         let first = edge.jobs.expect();
         let connection = serve(edge, self.tls.clone(), self.drain.clone(), stream, peer, first);
-        count.inc();
         self.open.spawn(async move {
             tokio::select! {
                 () = connection => {}
                 () = cut_off.cancelled() => {}
             }
-            count.dec();
         });
     }
 
@@ -133,10 +127,29 @@ impl Acceptor {
     }
 }
 
+/// A connection that is open, be it a tunnel.
+struct Counted {
+    _place: Place,
+    open: Gauge,
+}
+
+impl Counted {
+    fn new(place: Place, metrics: &Metrics) -> Self {
+        metrics.connections.inc();
+        Self { _place: place, open: metrics.connections.clone() }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
 /// Serves one connection to its end.
 async fn serve(
     edge: Arc<Edge>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     drain: CancellationToken,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
@@ -144,11 +157,12 @@ async fn serve(
 ) {
     let http1 = Protocol::Http1 { is_secured: peer.is_tls };
     let Some(tls) = tls else { return serve_as(http1, edge, drain, stream, peer, first).await };
-    let stream = match timeout(Duration::from_millis(limits::HANDSHAKE_MS), tls.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "a handshake failed"),
-        Err(_) => return tracing::debug!("a handshake took too long"),
-    };
+    let stream =
+        match timeout(Duration::from_millis(limits::HANDSHAKE_MS), usher_tls::accept(tls, stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return edge.metrics.refused("handshake", &error),
+            Err(slow) => return edge.metrics.refused("slow_handshake", &slow),
+        };
     match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => serve_as(Protocol::Http2, edge, drain, stream, peer, first).await,
         Some(b"http/1.1") | None => serve_as(http1, edge, drain, stream, peer, first).await,
@@ -165,7 +179,7 @@ async fn serve_as(
     peer: Peer,
     first: TaskTrackerToken,
 ) {
-    let first = Mutex::new(Some(first));
+    let (first, metrics) = (Mutex::new(Some(first)), edge.metrics.clone());
     let service = move |request| {
         let edge = Arc::clone(&edge);
         let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -174,7 +188,9 @@ async fn serve_as(
             edge.answer(request, peer, expected).await
         }
     };
-    if let Err(error) = usher_front::serve(stream, protocol, drain, service).await {
-        tracing::debug!(%error, "a connection ended badly");
+    match usher_front::serve(stream, protocol, drain, service).await {
+        Ok(()) => {}
+        Err(End::Broken(error)) => tracing::debug!(%error, "a connection broke"),
+        Err(end) => metrics.refused(end.name(), &end),
     }
 }

@@ -9,6 +9,7 @@ mod acme;
 mod certificate;
 mod error;
 mod folder;
+mod handshake;
 mod inspect;
 mod metrics;
 mod pem;
@@ -20,6 +21,7 @@ mod tls;
 
 pub use acme::Challenges;
 pub use error::Error;
+pub use handshake::accept;
 pub use inspect::{Note, inspect};
 pub use instant_acme::{BodyWrapper, BytesResponse, Error as ClientError, HttpClient};
 pub use metrics::Metrics;

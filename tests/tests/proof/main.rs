@@ -17,3 +17,4 @@ mod shelf;
 mod size;
 mod speed;
 mod start;
+mod tls;

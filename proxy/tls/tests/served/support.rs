@@ -12,7 +12,7 @@ use std::{
     time::SystemTime,
 };
 use time::{Duration, OffsetDateTime};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsConnector;
 use usher_model::{Clock, Random, UnixMs};
 use usher_tls::{Challenges, Metrics, Settings, Tls, Tools};
 
@@ -134,7 +134,7 @@ impl Client {
     /// Shakes hands with whoever serves `tls` as `host`.
     pub(crate) async fn greet(&self, tls: &Tls, host: &str) -> std::io::Result<Seen> {
         let (near, far) = tokio::io::duplex(64 * 1024);
-        let served = tokio::spawn(TlsAcceptor::from(tls.server_config()).accept(far));
+        let served = tokio::spawn(usher_tls::accept(tls.server_config(), far));
         let name = ServerName::try_from(host.to_owned()).expect("a name");
         let stream = TlsConnector::from(Arc::new(self.config.clone())).connect(name, near).await?;
         let session = stream.get_ref().1;
