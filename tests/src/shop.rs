@@ -57,6 +57,12 @@ impl Shop {
         Self::start(move |_| async move { page(html) }).await
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What stands behind `origin =`.
     #[must_use]
     pub fn toml(&self) -> String {

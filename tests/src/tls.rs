@@ -1,7 +1,7 @@
 //! Both ends of TLS: an authority that makes certificates for tests, and a browser that takes those of one authority.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use time::OffsetDateTime;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
@@ -77,6 +77,7 @@ impl Default for Authority {
 #[derive(Clone)]
 pub struct Browser {
     config: ClientConfig,
+    source: IpAddr,
 }
 
 impl Browser {
@@ -96,7 +97,13 @@ impl Browser {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Self { config }
+        Self { config, source: IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
+    }
+
+    /// The same one at another address of this machine, such as 127.0.0.5.
+    #[must_use]
+    pub fn at(self, source: IpAddr) -> Self {
+        Self { source, ..self }
     }
 
     /// Shakes hands as one who wants `host`, and offers `protocols`.
@@ -113,7 +120,11 @@ impl Browser {
         config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let connect = async {
-            let stream = TcpStream::connect(to).await?;
+            let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            if !self.source.is_unspecified() {
+                socket.bind((self.source, 0).into())?;
+            }
+            let stream = socket.connect(to).await?;
             stream.set_nodelay(true)?;
             TlsConnector::from(Arc::new(config)).connect(name, stream).await
         };

@@ -11,6 +11,7 @@ mod links;
 mod outage;
 mod outbox;
 mod pages;
+mod recipes;
 mod restarts;
 mod server_api;
 mod server_api_refunds;
