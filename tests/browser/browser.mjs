@@ -17,14 +17,15 @@ const args = [
   `--host-resolver-rules=${resolve}`,
 ];
 
-/** A shopper with a fresh profile. `complaints` collects everything that the pages complain about. */
-export async function visitor(t) {
+/** A shopper with a fresh profile. `complaints` collects everything that the pages complain about; `more` are settings. */
+export async function visitor(t, more = {}) {
   const profile = mkdtempSync(join(tmpdir(), "usher-profile-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
     args,
     headless: true,
     userAgent: await userAgent(),
+    ...more,
   });
   t.after(async () => {
     await context.close();

@@ -13,6 +13,8 @@ pub(crate) struct Policies {
     enforced: Vec<Policy>,
     /// The nonces of policies that only report.
     tried: Vec<String>,
+    /// There are such.
+    reports: bool,
 }
 
 /// What policies make of a tag.
@@ -54,6 +56,7 @@ impl Policies {
         let mut policies = Self::default();
         texts(CONTENT_SECURITY_POLICY).iter().for_each(|text| policies.add(text));
         for text in texts(REPORT_ONLY) {
+            policies.reports = true;
             let read = text.split(',').map(Policy::read);
             policies.tried.extend(read.flat_map(|policy| policy.nonces().collect::<Vec<_>>()));
         }
@@ -65,9 +68,9 @@ impl Policies {
         self.enforced.extend(text.split(',').filter(|text| !text.trim().is_empty()).map(Policy::read));
     }
 
-    /// Whether the page has any that is enforced.
+    /// Whether the page has any.
     pub(crate) fn any(&self) -> bool {
-        !self.enforced.is_empty()
+        self.reports || !self.enforced.is_empty()
     }
 
     /// What becomes of a tag that lies at `target`; `known` is the nonce that a script of the page has.

@@ -87,7 +87,7 @@ fn the_tag_fits_the_pages_policy() {
     let tag = tagged(WHOLE, &[(csp, "default-src 'self'")]).expect("a tag");
     assert!(tag.ends_with(r#"data-api-base="/r" data-parser="edge">"#), "{tag}");
     let tag = tagged(WHOLE, &[("content-security-policy-report-only", "script-src 'none'")]).expect("a tag");
-    assert!(tag.ends_with(r#"data-api-base="/r">"#), "{tag}");
+    assert!(tag.ends_with(r#"data-api-base="/r" data-parser="edge">"#), "{tag}");
     assert_eq!(tagged(WHOLE, &[(csp, "script-src cdn.example")]), None);
     assert_eq!(tagged(WHOLE, &[(csp, "script-src 'self'"), (csp, "script-src 'none'")]), None);
 
