@@ -1,5 +1,6 @@
 //! The gate, rule by rule and against everything else that can read its output.
 
+mod framing;
 mod hyper;
 mod oracle;
 mod properties;
