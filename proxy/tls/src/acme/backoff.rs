@@ -108,23 +108,12 @@ fn jittered(ms: i64, random: &dyn Random) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scripted::{Always, End};
     use super::*;
 
-    /// The longest and the shortest of all pauses.
-    #[derive(Clone, Copy)]
-    enum Fixed {
-        Longest,
-        Shortest,
-    }
-    impl Random for Fixed {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(0);
-        }
-
-        fn below(&self, end: u64) -> u64 {
-            if matches!(self, Self::Longest) { 0 } else { end - 1 }
-        }
-    }
+    /// No jitter, and all of it.
+    const LONGEST: Always = Always(End::Low);
+    const SHORTEST: Always = Always(End::High);
     const NOW: UnixMs = UnixMs(1_000_000_000);
     const HOUR: i64 = 60 * 60 * 1000;
 
@@ -133,8 +122,8 @@ mod tests {
         let (mut backoff, mut now, mut tries) = (Backoff::default(), NOW, Vec::new());
         for _ in 0..20 {
             tries.push(now);
-            backoff.begin(now, &Fixed::Shortest);
-            backoff.refuse(now, &Fixed::Shortest);
+            backoff.begin(now, &SHORTEST);
+            backoff.refuse(now, &SHORTEST);
             now = backoff.not_before;
         }
         for window in tries.windows(6) {
@@ -150,23 +139,23 @@ mod tests {
         let mut ways = Vec::new();
         for _ in 0..4 {
             ways.push(backoff.next_proof());
-            backoff.refuse(NOW, &Fixed::Longest);
+            backoff.refuse(NOW, &LONGEST);
         }
         assert_eq!(ways, [Proof::TlsAlpn, Proof::Http, Proof::TlsAlpn, Proof::Http]);
         assert_eq!(Backoff::succeed(NOW, HOUR, Proof::Http).next_proof(), Proof::Http);
         // What is not the host's fault changes nothing.
         backoff = Backoff::default();
-        backoff.begin(NOW, &Fixed::Longest);
+        backoff.begin(NOW, &LONGEST);
         assert_eq!(backoff.next_proof(), Proof::TlsAlpn);
     }
 
     #[test]
     fn a_directory_that_is_away_is_asked_once_an_hour_at_last() {
         let mut backoff = Backoff::default();
-        backoff.begin(NOW, &Fixed::Longest);
+        backoff.begin(NOW, &LONGEST);
         assert_eq!(backoff.not_before.since(NOW), limits::ACME_RETRY_MS);
         for _ in 0..60 {
-            backoff.begin(NOW, &Fixed::Longest);
+            backoff.begin(NOW, &LONGEST);
         }
         assert_eq!(backoff.not_before.since(NOW), limits::ACME_RETRY_LONGEST_MS);
     }
@@ -175,7 +164,7 @@ mod tests {
     fn a_directory_is_obeyed_for_a_day_at_most() {
         let rest = |seconds: i64| {
             let mut backoff = Backoff::default();
-            backoff.limit(NOW, &Fixed::Longest);
+            backoff.limit(NOW, &LONGEST);
             backoff.wait(NOW, seconds);
             backoff.not_before.since(NOW)
         };

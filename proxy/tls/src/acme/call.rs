@@ -72,3 +72,64 @@ pub(crate) async fn ask(calls: &Calls, url: &str, host: &str) -> Result<(), Erro
     }
     Err(Error::Denied(format!("tls.acme.ask answered {} and not 200", answer.parts.status.as_u16())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::Scripted;
+    use super::*;
+    use std::sync::PoisonError;
+
+    #[tokio::test]
+    async fn whoever_is_asked_decides() {
+        let http =
+            Scripted::default().then(200, &[], "").then(403, &[], "no").then(302, &[], "").then(204, &[], "");
+        let http = Arc::new(http);
+        let calls = Calls(Arc::clone(&http) as Arc<dyn HttpClient>);
+        assert!(ask(&calls, "https://ask.example/may", "shop.example").await.is_ok());
+        for _ in 0..3 {
+            let refused = ask(&calls, "http://ask.example/?key=1", "shop.example").await;
+            assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
+        }
+        let gone = ask(&calls, "http://ask.example/", "shop.example").await;
+        assert!(matches!(gone, Err(Error::Directory(_))), "{gone:?}");
+        let asked = http.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(asked[0], "GET https://ask.example/may?domain=shop.example");
+        assert_eq!(asked[1], "GET http://ask.example/?key=1&domain=shop.example");
+    }
+
+    #[tokio::test]
+    async fn how_long_to_wait_is_told_by_refusals_alone() {
+        let wait = async |status, value| {
+            let http =
+                Arc::new(Scripted::default().then(status, &[("retry-after", value)], "").then(200, &[], ""));
+            let calls = Calls(http);
+            let request =
+                || Request::get("https://ca.example/").body(BodyWrapper::default()).expect("a request");
+            let order = async {
+                calls.request(request()).await.map(|_| ())?;
+                calls.request(request()).await.map(|_| ())
+            };
+            let (done, wait) = with_wait(order).await;
+            done.expect("both answer");
+            wait
+        };
+        assert_eq!(wait(429, "3600").await, Some(3600));
+        assert_eq!(wait(503, " 5 ").await, Some(5));
+        assert_eq!(wait(429, "tomorrow").await, None);
+        assert_eq!(wait(200, "3600").await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_says_nothing_is_left_in_time() {
+        struct Silent;
+        impl HttpClient for Silent {
+            fn request(&self, _: Request<BodyWrapper<Bytes>>) -> Answering {
+                Box::pin(std::future::pending())
+            }
+        }
+        let begin = tokio::time::Instant::now();
+        let refused = ask(&Calls(Arc::new(Silent)), "https://ask.example/", "shop.example").await;
+        assert!(refused.is_err_and(|error| error.to_string().contains("no answer in time")));
+        assert_eq!(begin.elapsed(), Duration::from_millis(limits::ACME_CALL_MS));
+    }
+}

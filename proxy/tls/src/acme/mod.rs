@@ -7,7 +7,11 @@ mod desk;
 mod manager;
 mod order;
 mod renewal;
+#[cfg(test)]
+mod scripted;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 pub use challenges::Challenges;
 pub(crate) use manager::run;

@@ -95,3 +95,99 @@ pub(crate) async fn ask(account: &Account, certificate: &CertificateDer<'static>
 pub(crate) fn id(certificate: &CertificateDer<'static>) -> Option<CertificateIdentifier<'static>> {
     CertificateIdentifier::try_from(certificate).ok().map(CertificateIdentifier::into_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::{Always, DIRECTORY, End, Scripted, certificate};
+    use super::*;
+    use instant_acme::AccountCredentials;
+
+    const DAY_S: i64 = 24 * 60 * 60;
+    const NOW: UnixMs = UnixMs(DAY_S * 1000);
+
+    fn at_s(seconds: i64) -> UnixMs {
+        UnixMs(seconds * 1000)
+    }
+
+    fn told(start: UnixMs, end: UnixMs) -> Answer {
+        Answer { window: Some((start, end)), again_ms: 1_000 }
+    }
+
+    #[test]
+    fn at_two_thirds_until_the_directory_says_otherwise() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let one = certificate(folder.path(), "shop.example", 0, 90 * DAY_S);
+        let mut plan = Plan::new(&one, NOW).expect("a plan");
+        assert_eq!((plan.due, plan.ask_at, plan.is_told()), (at_s(60 * DAY_S), NOW, false));
+
+        plan.follow(&Answer::nothing(), &one.subject, NOW, &Always(End::Low));
+        assert_eq!((plan.due, plan.is_told()), (at_s(60 * DAY_S), false));
+        assert_eq!(plan.ask_at, NOW.plus(limits::ACME_RENEWAL_INFO_MS));
+
+        let (start, end) = (at_s(50 * DAY_S), at_s(52 * DAY_S));
+        plan.follow(&told(start, end), &one.subject, NOW, &Always(End::High));
+        assert_eq!((plan.due, plan.ask_at), (end, NOW.plus(1_000)));
+        plan.follow(&told(start, end), &one.subject, NOW, &Always(End::Low));
+        assert_eq!(plan.due, end, "the moment in a window is drawn once");
+
+        plan.follow(&told(UnixMs(0), UnixMs(1)), &one.subject, NOW, &Always(End::Low));
+        assert!(plan.due < NOW, "a certificate that is to be revoked is renewed at once");
+        plan.follow(&told(at_s(89 * DAY_S), at_s(400 * DAY_S)), &one.subject, NOW, &Always(End::High));
+        assert_eq!(plan.due, at_s(81 * DAY_S), "never when it is too late to try again");
+        plan.follow(&told(end, start), &one.subject, NOW, &Always(End::High));
+        assert_eq!(plan.due, end, "a window that ends before it begins is its beginning");
+
+        let next = certificate(folder.path(), "shop.example", 0, 90 * DAY_S);
+        assert!(plan.is_about(&one) && !plan.is_about(&next));
+        assert_eq!(due_of_foreign(&one), at_s(81 * DAY_S));
+    }
+
+    async fn account(http: Scripted) -> Account {
+        // A key of this test alone.
+        let (_, key) = instant_acme::Key::generate_pkcs8().expect("a key");
+        let key = base64(key.secret_pkcs8_der());
+        let text = format!(
+            r#"{{"id":"https://ca.example/account/1","key_pkcs8":"{key}","directory":"https://ca.example/dir"}}"#
+        );
+        let credentials: AccountCredentials = serde_json::from_str(&text).expect("credentials");
+        Account::builder_with_http(Box::new(http)).from_credentials(credentials).await.expect("an account")
+    }
+
+    /// RFC 4648 section 5, without padding.
+    fn base64(bytes: &[u8]) -> String {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let chunk = |chunk: &[u8]| {
+            let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte))
+                << (8 * (3 - chunk.len()));
+            (0..=chunk.len())
+                .map(move |at| char::from(ALPHABET[(word >> (18 - 6 * at) & 63) as usize]))
+                .collect::<String>()
+        };
+        bytes.chunks(3).map(chunk).collect()
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_asked_by_the_certificates_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let one = certificate(folder.path(), "shop.example", 0, 90 * DAY_S);
+        let der = one.key.cert.first().expect("a certificate");
+        let window = r#"{"suggestedWindow":{"start":"1970-02-20T00:00:00Z","end":"1970-02-22T00:00:00Z"}}"#;
+        let directory = || Scripted::default().then(200, &[], DIRECTORY);
+
+        let answer =
+            ask(&account(directory().then(200, &[("retry-after", "21600")], window)).await, der).await;
+        assert_eq!(answer.window, Some((at_s(50 * DAY_S), at_s(52 * DAY_S))));
+        assert!((21_590_000..=21_600_000).contains(&answer.again_ms), "{answer:?}");
+
+        let answer = ask(&account(directory().then(200, &[("retry-after", "0")], window)).await, der).await;
+        assert_eq!(answer.again_ms, 60_000, "it is not asked without a pause");
+
+        let answer = ask(&account(directory().then(500, &[], "{}")).await, der).await;
+        assert_eq!((answer.window, answer.again_ms), (None, limits::ACME_RENEWAL_INFO_MS));
+
+        let without = DIRECTORY.replace("renewalInfo", "other");
+        let answer = ask(&account(Scripted::default().then(200, &[], &without)).await, der).await;
+        assert_eq!((answer.window, answer.again_ms), (None, limits::ACME_LONGEST_MS));
+        assert!(id(der).is_some());
+    }
+}
