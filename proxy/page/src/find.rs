@@ -107,6 +107,10 @@ fn see(shared: &Arc<Mutex<Seen>>, tag: &Tag, element: &mut Element<'_, '_>) -> H
         return Ok(());
     }
     match name.as_str() {
+        // AMP pages are none any more with a script of one's own (https://amp.dev/documentation/guides-and-tutorials/learn/spec/amphtml).
+        "html" if element.has_attribute("amp") || element.has_attribute("⚡") => {
+            seen.place = Some(Place::Nowhere);
+        }
         "html" => {}
         "head" => at_end(shared, element, "head", |seen, start| seen.put(start)),
         "template" => {

@@ -50,6 +50,8 @@ fn parts_of_pages_and_pages_that_have_it_are_left_alone() {
         "<!doctype html><html><head><title>never closed",
         "<!doctype html><html><head><title>x</title>",
         "<!doctype html>",
+        "<!doctype html><html amp lang=en><head></head>",
+        "<!doctype html><html ⚡><head></head>",
         "<html",
         "<html><head><template>never closed</head><body>",
         "<html><head><script src=/r/k3f9.js></script></head>",
