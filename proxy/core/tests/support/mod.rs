@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) platform: Arc<Scripted>,
     pub(crate) clock: Arc<HandClock>,
     pub(crate) faults: Arc<Faults>,
-    _folder: tempfile::TempDir,
+    pub(crate) _folder: tempfile::TempDir,
 }
 
 impl World {

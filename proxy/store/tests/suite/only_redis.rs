@@ -2,7 +2,10 @@
 
 use crate::{
     redis_server::RedisServer,
-    sample::{NOW, click, code, dead, delivered, entry, ids, minting, pending, promo, site, sites, using},
+    sample::{
+        NOW, click, code, dead, delivered, entry, ids, minting, other_site, pending, promo, site, sites,
+        using,
+    },
 };
 use std::{
     collections::HashSet,
@@ -88,6 +91,28 @@ async fn what_other_programs_write_is_seen_within_a_second() {
     told(&mut changes).await;
     server.command(&["SET", "usher:{shop}:other", "1"]).await;
     assert!(timeout(Duration::from_millis(500), changes.changed()).await.is_err(), "that is no code");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_comes_later_is_worked_for_and_its_codes_are_followed() {
+    let server = RedisServer::start(&[]).await;
+    let late = &other_site();
+    let store = usher_store::open(&server.url(), &[site()], Role::Service).await.expect("a store");
+    let another = edge(&server).await;
+    let due = Entry { site: late.clone(), send: usher_model::Send::From(NOW), ..entry("late") };
+    another.accept(due).await.expect("written");
+    assert!(store.claim(NOW, limits::LEASE_MS, 9).await.expect("claimed").is_empty());
+
+    let mut changes = store.code_changes();
+    quiet(&mut changes).await;
+    let sites = [site(), late.clone()];
+    store.serve(&sites).await.expect("served");
+    assert_eq!(ids(&store.claim(NOW, limits::LEASE_MS, 9).await.expect("claimed")), ["conv_late"]);
+    quiet(&mut changes).await;
+    for name in &sites {
+        server.command(&["HSET", &format!("usher:{name}:codes"), "SPRING", r#"{"affiliate":"alice"}"#]).await;
+        told(&mut changes).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
