@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Weak,
         atomic::{
             AtomicU64, AtomicUsize,
             Ordering::{AcqRel, Acquire, Release},
@@ -67,9 +67,9 @@ impl Load {
         (before < most && self.lag_ms.load(Acquire) < longest_ms).then_some(served)
     }
 
-    /// Watches how long ready tasks wait, until it is dropped. What they wait at least for some time counts: a moment's
+    /// Watches how long ready tasks wait, until the load is dropped. What they wait at least for some time counts: a moment's
     /// rush ends by itself.
-    pub async fn watch(self: Arc<Self>) {
+    pub async fn watch(load: Weak<Self>) {
         let look = Duration::from_millis(LAG_LOOK_MS);
         let mut latest = [Duration::ZERO; LAG_LOOKS];
         for at in (0..LAG_LOOKS).cycle() {
@@ -77,7 +77,8 @@ impl Load {
             sleep(look).await;
             latest[at] = due.elapsed();
             let least = latest.iter().min().copied().unwrap_or_default();
-            self.lag_ms.store(u64::try_from(least.as_millis()).unwrap_or(u64::MAX), Release);
+            let Some(load) = load.upgrade() else { return };
+            load.lag_ms.store(u64::try_from(least.as_millis()).unwrap_or(u64::MAX), Release);
         }
     }
 }
@@ -91,6 +92,7 @@ impl Drop for Served<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn takes(load: &Load) -> [bool; 4] {
         [Worth::Click, Worth::Page, Worth::Money, Worth::Trifle].map(|worth| load.enter(worth).is_some())
@@ -120,7 +122,7 @@ mod tests {
     #[tokio::test]
     async fn a_standing_queue_sheds_clicks_and_a_rush_does_not() {
         let load = Arc::new(Load::default());
-        let watch = tokio::spawn(Arc::clone(&load).watch());
+        let watch = tokio::spawn(Load::watch(Arc::downgrade(&load)));
         // The only thread does nothing else for a while, again and again: whoever is ready waits for it.
         let busy = |rounds: usize, each_ms: u64| async move {
             for _ in 0..rounds {
@@ -136,6 +138,7 @@ mod tests {
         assert!(takes(&load)[2]);
         sleep(Duration::from_millis(20 * LAG_LOOK_MS)).await;
         assert_eq!(takes(&load), [true; 4], "it is over");
-        watch.abort();
+        drop(load);
+        watch.await.expect("it ends with the load");
     }
 }

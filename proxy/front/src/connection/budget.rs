@@ -16,8 +16,10 @@ pub(super) struct Budget {
     tolerated: u64,
     last_stream: u32,
     is_in_block: bool,
+    first: Option<u8>,
 }
 
+const SETTINGS: u8 = 4;
 const WINDOW_UPDATE: u8 = 8;
 
 impl Budget {
@@ -30,11 +32,13 @@ impl Budget {
             tolerated: u64::from(H2_STREAMS),
             last_stream: 0,
             is_in_block: false,
+            first: None,
         }
     }
 
     /// Counts a frame of the client's. False when it is one too many.
     pub(super) fn take(&mut self, frame: Frame, now: Instant) -> bool {
+        self.first.get_or_insert(frame.kind);
         match frame.kind {
             // Padding alone carries nothing either, but takes its sender as long as what it stands for.
             DATA => frame.length > 0 || frame.flags & END_STREAM != 0 || self.spend(1, now),
@@ -74,6 +78,11 @@ impl Budget {
         if frame.kind == DATA && frame.length > 0 {
             self.earned = self.earned.saturating_add(H2_FRAMES_EARNED).min(H2_IDLE_FRAMES);
         }
+    }
+
+    /// Whether its first frame is not SETTINGS.
+    pub(super) fn begins_wrong(&self) -> bool {
+        self.first.is_some_and(|kind| kind != SETTINGS)
     }
 
     /// The last stream that the client has opened.

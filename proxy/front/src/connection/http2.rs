@@ -112,6 +112,7 @@ struct Watched<IO> {
 
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 const NO_ERROR: u32 = 0;
+const PROTOCOL_ERROR: u32 = 1;
 /// How often a busy connection is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -242,11 +243,13 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
         if Pin::new(io).poll_read(cx, into)?.is_pending() {
             return this.poll_limits(cx).map(Err);
         }
-        if this.follow(into.filled().get(before..).unwrap_or_default()) {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Ready(Err(this.cut(ENHANCE_YOUR_CALM, Some(End::Flood))))
-        }
+        let is_fine = this.follow(into.filled().get(before..).unwrap_or_default());
+        Poll::Ready(match this.budget.begins_wrong() {
+            // Which hyper would let pass (RFC 9113 section 3.4).
+            true => Err(this.cut(PROTOCOL_ERROR, None)),
+            false if !is_fine => Err(this.cut(ENHANCE_YOUR_CALM, Some(End::Flood))),
+            false => Ok(()),
+        })
     }
 }
 

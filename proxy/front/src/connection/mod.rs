@@ -14,7 +14,7 @@ pub use flow::Flow;
 
 use crate::Inbound;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::CONNECTION};
 use http_body::Body;
 use hyper::{body::Incoming, service::service_fn};
 use std::{convert::Infallible, sync::Arc};
@@ -55,16 +55,22 @@ where
 {
     let tally = Tally::new();
     let counted = service_fn(|request: Request<Incoming>| {
-        let (turn, may_close) = (tally.take(), request.version() < Version::HTTP_2);
+        let (turn, is_http1) = (tally.take(), request.version() < Version::HTTP_2);
+        let is_head = request.method() == Method::HEAD;
         let (tally, answer) = (Arc::clone(&tally), service(request.map(Inbound::new)));
         async move {
             let mut answer = answer.await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 tally.switch();
-            } else if may_close && tally.is_over() {
+            } else if is_http1 && tally.is_over() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer.map(|body| Outbound::new(body, turn)))
+            // Of HTTP/1 hyper sees to that itself.
+            if is_head && !is_http1 {
+                tally::keep_length(&mut answer);
+                return Ok::<_, Infallible>(answer.map(|_| Outbound::none(turn)));
+            }
+            Ok(answer.map(|body| Outbound::new(body, turn)))
         }
     });
     match protocol {

@@ -1,6 +1,7 @@
 //! What is known of a connection's requests, shared by who reads, who answers and who watches.
 
 use bytes::Bytes;
+use http::{Response, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use std::{
     pin::Pin,
@@ -146,13 +147,24 @@ impl Drop for Turn {
 
 /// The body of an answer, whose request is under way until it ends.
 pub(super) struct Outbound<B> {
-    body: B,
+    body: Option<B>,
     turn: Turn,
+}
+
+/// Says how long the answer would be to a request that is not HEAD (RFC 9110 section 9.3.2).
+pub(super) fn keep_length<B: Body>(answer: &mut Response<B>) {
+    if let Some(length) = answer.body().size_hint().exact() {
+        answer.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
 }
 
 impl<B> Outbound<B> {
     pub(super) fn new(body: B, turn: Turn) -> Self {
-        Self { body, turn }
+        Self { body: Some(body), turn }
+    }
+
+    pub(super) fn none(turn: Turn) -> Self {
+        Self { body: None, turn }
     }
 }
 
@@ -165,16 +177,17 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outbound<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         self.turn.hold_up(false);
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
         self.turn.hold_up(matches!(frame, Some(Ok(_))));
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
