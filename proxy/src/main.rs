@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod descriptors;
 mod directory;
 mod serve;
 mod system;

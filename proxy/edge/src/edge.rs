@@ -16,12 +16,18 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use http::{Request, StatusCode, header::VARY, request::Parts};
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    future::poll_fn,
+    net::IpAddr,
+    pin::pin,
+    sync::{Arc, atomic::AtomicBool},
+};
 use tokio::time::Instant;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use usher_core::{Core, Keyring};
-use usher_front::{Inbound, gate};
-use usher_model::Clock;
+use usher_front::{Caps, Inbound, Load, gate};
+use usher_model::{Clock, limits};
 use usher_tls::Challenges;
 
 /// The public HTTP face, over the jobs.
@@ -36,6 +42,10 @@ pub struct Edge {
     /// Work that goes on when its client hangs up.
     pub(crate) tasks: TaskTracker,
     challenges: Challenges,
+    pub(crate) caps: Arc<Caps>,
+    pub(crate) load: Arc<Load>,
+    /// Whether somebody looks how long ready tasks wait.
+    pub(crate) is_watched: AtomicBool,
 }
 
 impl Edge {
@@ -57,6 +67,9 @@ impl Edge {
             metrics,
             tasks: TaskTracker::new(),
             challenges: Challenges::default(),
+            caps: Caps::new(limits::CONNECTIONS),
+            load: Arc::default(),
+            is_watched: AtomicBool::new(false),
         }
     }
 
@@ -64,6 +77,12 @@ impl Edge {
     #[must_use]
     pub fn with_challenges(self, challenges: Challenges) -> Self {
         Self { challenges, ..self }
+    }
+
+    /// Lets so many connections be open at once.
+    #[must_use]
+    pub fn with_connections(self, most: usize) -> Self {
+        Self { caps: Caps::new(most), ..self }
     }
 
     /// Serves by other settings from now on. Requests under way keep theirs.
@@ -77,6 +96,16 @@ impl Edge {
         self.jobs.quiet().await;
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Ends tunnels (WebSockets), which have no end of their own that could be waited for.
+    pub fn end_tunnels(&self) {
+        self.metrics.tunnels.end();
+    }
+
+    /// Waits until all tunnels have ended.
+    pub async fn tunnels_ended(&self) {
+        self.metrics.tunnels.ended().await;
     }
 
     /// Lets go of the jobs. What still comes in is asked to try again.
@@ -97,18 +126,23 @@ impl Edge {
         let (mut head, body) = request.into_parts();
         let admitted = gate::check(&mut head).map_err(Fault::from);
         let answer = match admitted.and_then(|()| self.route(&table, &head, &mut trail)) {
-            Ok((host, place)) => {
-                // What goes to the origin may take as long as it likes.
-                let _expected = (place.route != Route::Outside).then_some(expected);
-                match validation::answer(&self.challenges, &head, &host) {
-                    Some(answer) => answer,
-                    None => self.serve_place(&table, &head, &host, &place, body, peer).await,
+            Ok((host, place)) => match validation::answer(&self.challenges, &head, &host) {
+                Some(answer) => answer,
+                None => {
+                    let is_outside = place.route == Route::Outside;
+                    let served = self.serve_place(&table, &head, &host, &place, body, peer);
+                    while_expected(expected, is_outside, served).await
                 }
-            }
+            },
             Err(fault) => rescue(&fault),
         };
         trail.status = Some(answer.status());
         answer
+    }
+
+    /// Whether this machine carries everybody.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        client::is_trusted(address.to_canonical(), &self.table.load().trusted)
     }
 
     /// Phase `route`.
@@ -144,7 +178,10 @@ impl Edge {
         let address = client::address(peer.address, &head.headers, &table.trusted);
         let (jobs, keyring, tasks, now) = (&self.jobs, &self.keyring, &self.tasks, self.clock.now());
         let call = Call { jobs, keyring, face, head, host, caller, peer, address, now, tasks };
-        let acted = routes::act(&call, table, route, argument, body).await;
+        let acted = match self.load.enter(route.worth()) {
+            Some(_served) => routes::act(&call, table, route, argument, body).await,
+            None => Err(self.metrics.shed(route)),
+        };
         let Outcome { mut answer, grant } = acted.unwrap_or_else(|fault| rescue(&fault).into());
 
         if let Some(grant) = grant.filter(|_| caller != Caller::Foreign) {
@@ -159,6 +196,24 @@ impl Edge {
         }
         answer
     }
+}
+
+/// Serves a request that may need the jobs: all the while, or only as it begins, since what goes to the origin may take as long
+/// as it likes.
+async fn while_expected(
+    expected: TaskTrackerToken,
+    only_at_first: bool,
+    served: impl Future<Output = Answer>,
+) -> Answer {
+    let (mut expected, mut served) = (Some(expected), pin!(served));
+    poll_fn(|context| {
+        let polled = served.as_mut().poll(context);
+        if only_at_first {
+            expected = None;
+        }
+        polled
+    })
+    .await
 }
 
 /// Phase `log`. It runs also when the client hangs up and the request's future is dropped where it stands.

@@ -55,6 +55,9 @@ pub(crate) enum Fault {
     /// Nobody's: another process does the work now.
     #[error("another process does the work now")]
     Leaving,
+    /// Nobody's: there is more to do than can be done, and other requests are worth more.
+    #[error("there is more to do than can be done")]
+    Shed,
     /// The origin's, or the visitor's: it says itself whose.
     #[error("{0}")]
     Origin(usher_origin::Failure),

@@ -40,7 +40,7 @@ impl Listener {
 
 impl Edge {
     /// Serves on `listeners` until `shutdown`. Then nothing new is accepted, requests under way may end within
-    /// [`limits::DRAIN_MS`], and what is left is cut off. Work that goes on for clients that hung up is waited for with
+    /// [`limits::DRAIN_MS`], and what is left is cut off, but for tunnels. Work that goes on for clients that hung up is waited for with
     /// [`Edge::quiet`].
     pub async fn serve(self: Arc<Self>, listeners: Vec<Listener>, shutdown: CancellationToken) {
         if !self.is_watched.swap(true, Relaxed) {
@@ -59,7 +59,6 @@ impl Edge {
             accepting.spawn(acceptor.run(listener.socket));
         }
         shutdown.cancelled().await;
-        self.metrics.tunnels.end();
         while accepting.join_next().await.is_some() {}
         open.close();
         if timeout(Duration::from_millis(limits::DRAIN_MS), open.wait()).await.is_err() {

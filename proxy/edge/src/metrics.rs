@@ -1,6 +1,6 @@
 //! What is counted, and the end of every request: one event for log and metrics alike.
 
-use crate::routes::Route;
+use crate::{fault::Fault, routes::Route};
 use http::StatusCode;
 use prometheus_client::{
     collector::Collector,
@@ -27,6 +27,7 @@ pub struct Metrics {
     landed: Family<LandedLabels, Counter>,
     pub(crate) connections: Gauge,
     unanswered: Family<UnansweredLabels, Counter>,
+    refused: Family<RefusedLabels, Counter>,
     /// Those that origins have agreed to, which outlive their requests.
     pub(crate) tunnels: Tunnels,
 }
@@ -63,6 +64,11 @@ struct UnansweredLabels {
     cause: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    reason: &'static str,
+}
+
 /// How many tunnels are open.
 #[derive(Debug)]
 struct OpenTunnels(Tunnels);
@@ -86,6 +92,7 @@ impl Metrics {
             landed: Family::default(),
             connections: Gauge::default(),
             unanswered: Family::default(),
+            refused: Family::default(),
             tunnels: Tunnels::default(),
         };
         let requests = "Requests by site, route and class of status; 'gone' when the client hung up first";
@@ -95,13 +102,31 @@ impl Metrics {
         let tracked =
             "Page reports answered with the platform's click id, with one minted here, or with none";
         registry.register("usher_tracked", tracked, metrics.tracked.clone());
-        let landed = "Pages with a referral and short links that were asked for, and the click that came of it";
+        let landed =
+            "Pages with a referral and short links that were asked for, and the click that came of it";
         registry.register("usher_landed", landed, metrics.landed.clone());
         let unanswered = "Requests that an origin did not answer, by cause";
         registry.register("usher_origin_failures", unanswered, metrics.unanswered.clone());
+        let refused = "Connections and requests that were refused, cut off or turned away, by reason";
+        registry.register("usher_refused", refused, metrics.refused.clone());
         registry.register_collector(Box::new(OpenTunnels(metrics.tunnels.clone())));
         registry.register("usher_http_connections", "Connections open", metrics.connections.clone());
         metrics
+    }
+
+    /// Counts a connection that was refused or cut off, and says why.
+    pub(crate) fn refused(&self, reason: &'static str, cause: &dyn fmt::Display) {
+        self.refused.get_or_create(&RefusedLabels { reason }).inc();
+        tracing::debug!(reason, %cause, "refused");
+    }
+
+    /// The same of a request that is turned away because there is too much to do.
+    pub(crate) fn shed(&self, route: Route) -> Fault {
+        self.refused(route.worth().name(), &Fault::Shed);
+        match route {
+            Route::Outside => Fault::Origin(Failure::Busy), // who waits for a page is told so in one
+            _ => Fault::Shed,
+        }
     }
 }
 

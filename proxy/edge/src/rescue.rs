@@ -11,6 +11,7 @@ use http::{
 };
 use serde::Serialize;
 use usher_core::Refusal;
+use usher_model::limits;
 use usher_origin::Failure;
 
 #[derive(Serialize)]
@@ -40,6 +41,10 @@ pub(crate) fn rescue(fault: &Fault) -> Answer {
         Fault::Leaving => {
             let message = "The service is being replaced; try again.";
             envelope(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message, None, Some(1))
+        }
+        Fault::Shed => {
+            let (status, message) = (StatusCode::SERVICE_UNAVAILABLE, "There is too much to do; try again.");
+            envelope(status, "SERVICE_UNAVAILABLE", message, None, Some(limits::SHED_RETRY_S))
         }
         _ => {
             let (status, code, message) = told(fault);
@@ -119,7 +124,7 @@ fn told(fault: &Fault) -> (StatusCode, &'static str, &'static str) {
         Fault::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INPUT, "The body is too large."),
         Fault::TooSlow => (StatusCode::REQUEST_TIMEOUT, INPUT, "The body did not arrive in time."),
         Fault::Broken => (StatusCode::BAD_REQUEST, INPUT, "The body could not be read."),
-        Fault::Lost | Fault::Leaving | Fault::Origin(_) | Fault::Refused(_) => {
+        Fault::Lost | Fault::Leaving | Fault::Shed | Fault::Origin(_) | Fault::Refused(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Something went wrong; try again.")
         }
     }
@@ -175,7 +180,7 @@ fn envelope(
 fn log(fault: &Fault) {
     match fault {
         Fault::Refused(Refusal::Unavailable(cause)) => tracing::warn!(%cause, "the store did not do it"),
-        Fault::Refused(_) | Fault::Origin(_) => {} // told where it happened
+        Fault::Refused(_) | Fault::Origin(_) | Fault::Shed => {} // told where it happened
         Fault::Lost => tracing::error!("{fault}"),
         Fault::Unauthorized(_) => tracing::info!("refused: {fault}"),
         _ => tracing::debug!("refused: {fault}"),

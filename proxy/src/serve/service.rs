@@ -9,6 +9,7 @@ use super::{
 use crate::{
     certificates::OverHttps,
     config::Config,
+    descriptors,
     system::{OsRandom, SystemClock},
 };
 use anyhow::Context;
@@ -87,7 +88,8 @@ impl Prepared {
         encryption.register(&mut registry);
         let clock = Arc::clone(&tools.clock);
         let edge = Edge::new(wiring::edge(&config), Arc::clone(&core), keyring, clock, metrics)
-            .with_challenges(encryption.challenges());
+            .with_challenges(encryption.challenges())
+            .with_connections(descriptors::connections());
         let admin = usher_admin::State::new(tools.store, core.delivery.clone(), registry, Vec::new());
         let mut service = Service {
             http: Vec::new(),
@@ -145,6 +147,7 @@ pub(super) struct Front {
 pub(super) struct Retired {
     config: Config,
     sockets: Vec<Socket>,
+    edge: Arc<Edge>,
     open: Vec<JoinHandle<()>>,
 }
 
@@ -162,6 +165,7 @@ impl Service {
         tracing::info!("stopping");
         let drain = Duration::from_millis(limits::DRAIN_MS);
         let (_, open) = close(self.fronts);
+        self.edge.end_tunnels();
         ended(open).await;
         self.encryption.stop().await;
         if tokio::time::timeout(drain, self.edge.quiet()).await.is_err() {
@@ -223,13 +227,13 @@ impl Service {
             );
         }
         edge.release();
-        drop((edge, admin));
+        drop(admin);
         finish(core, Duration::from_millis(limits::DRAIN_MS)).await;
         let deadline = Instant::now() + requests;
         while store.strong_count() > 0 && Instant::now() < deadline {
             tokio::time::sleep(LOOK).await;
         }
-        Retired { config, sockets, open }
+        Retired { config, sockets, edge, open }
     }
 
     /// Other handles of its sockets.
@@ -270,7 +274,10 @@ impl Retired {
     /// Waits until the last answers are out.
     pub(super) async fn drained(self) {
         drop(self.sockets);
+        let end = Instant::now() + Duration::from_millis(limits::DRAIN_MS);
         ended(self.open).await;
+        // Whoever is cut off comes back to the new process.
+        let _ = tokio::time::timeout_at(end, self.edge.tunnels_ended()).await;
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header::ALLOW};
-use usher_front::Inbound;
+use usher_front::{Inbound, Worth};
 use usher_model::limits::BROWSER_BODY_BYTES;
 
 /// What a path below a prefix is for.
@@ -41,6 +41,8 @@ pub(crate) enum Route {
     Parser,
     /// The worker that runs it where the page may not.
     Worker,
+    /// What few pages need.
+    More,
     /// A page's report.
     Track,
     /// A lead, from a browser.
@@ -84,6 +86,7 @@ impl Route {
             Self::SuffixList => "psl",
             Self::Parser => "wasm",
             Self::Worker => "worker",
+            Self::More => "more",
             Self::Track => "track",
             Self::Signups => "signups",
             Self::Codes => "codes",
@@ -105,6 +108,25 @@ impl Route {
     /// Whether browsers call it, from pages that may have another origin.
     pub(crate) const fn is_for_browsers(self) -> bool {
         !self.is_for_servers() && !matches!(self, Self::Link | Self::Unknown | Self::Outside)
+    }
+
+    /// What a request is worth when not all can be served.
+    pub(crate) const fn worth(self) -> Worth {
+        match self {
+            Self::Script | Self::More | Self::SuffixList | Self::Parser | Self::Worker | Self::Unknown => {
+                Worth::Trifle
+            }
+            Self::Track | Self::Codes | Self::Clicks | Self::Link => Worth::Click,
+            Self::Bind | Self::Outside => Worth::Page,
+            Self::Signups
+            | Self::Leads
+            | Self::Conversions
+            | Self::Refunds
+            | Self::Events
+            | Self::Segment
+            | Self::Hooks
+            | Self::Arrival => Worth::Money,
+        }
     }
 
     /// Whether only servers call it.
@@ -131,7 +153,7 @@ impl Route {
     /// The methods that it takes, as they stand in `Allow`.
     const fn methods(self) -> &'static str {
         match self {
-            Self::Script | Self::SuffixList | Self::Parser | Self::Worker | Self::Codes => {
+            Self::Script | Self::SuffixList | Self::Parser | Self::Worker | Self::More | Self::Codes => {
                 "GET, HEAD, OPTIONS"
             }
             Self::Track | Self::Signups | Self::Bind => "POST, OPTIONS",
@@ -165,6 +187,7 @@ pub(crate) fn find<'p>(names: &Names, below: &'p str) -> (Route, &'p str) {
         "v1/arrival" => Route::Arrival,
         snippet::WASM_NAME => Route::Parser,
         snippet::WORKER_NAME => Route::Worker,
+        snippet::MORE_NAME => Route::More,
         _ if below == names.script => Route::Script,
         _ if below == names.track => Route::Track,
         _ if below == names.signups => Route::Signups,
@@ -225,7 +248,7 @@ pub(crate) async fn act(
         return Ok(preflight(call, methods).into());
     }
     match route {
-        Route::Script | Route::SuffixList | Route::Parser | Route::Worker => {
+        Route::Script | Route::SuffixList | Route::Parser | Route::Worker | Route::More => {
             Ok(files::act(call, table, route).into())
         }
         Route::Track => track::act(call, body).await,
@@ -279,6 +302,7 @@ mod tests {
             ("js/psl.min.js", Route::SuffixList),
             (snippet::WASM_NAME, Route::Parser),
             (snippet::WORKER_NAME, Route::Worker),
+            (snippet::MORE_NAME, Route::More),
             ("track", Route::Track),
             ("v1/track", Route::Track),
             (names.track.as_str(), Route::Track),
