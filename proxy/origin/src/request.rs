@@ -96,11 +96,12 @@ pub(crate) fn head(
     if let Some(protocols) = &upgrade {
         put(&mut out, "upgrade", protocols);
     }
-    if takes_trailers(&parts.headers) {
+    // `close` stands alone: Python's server knows it only so, and trailers of an answer are dispensable.
+    let takes_trailers = !size.is_last() && takes_trailers(&parts.headers);
+    if takes_trailers {
         out.put_slice(b"te: trailers\r\n");
     }
-    let options =
-        [(upgrade.is_some(), "upgrade"), (takes_trailers(&parts.headers), "te"), (size.is_last(), "close")];
+    let options = [(upgrade.is_some(), "upgrade"), (takes_trailers, "te"), (size.is_last(), "close")];
     let options = options.iter().filter(|(is_meant, _)| *is_meant).map(|(_, option)| option.as_bytes());
     put_joined(&mut out, "connection", options, b", ");
     if expects {
