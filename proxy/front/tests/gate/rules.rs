@@ -70,6 +70,7 @@ fn request_lines_have_one_form() {
     {
         is_refused(format!("{begin} / HTTP/1.1\r\nHost: a\r\n\r\n"), Offence::RequestLine);
     }
+    is_refused("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Offence::RequestLine);
     for version in ["1.2", "0.9", "2.0", "3.0", "9.9"] {
         is_refused(request(&format!("GET / HTTP/{version}"), &[]), Offence::Version);
     }
