@@ -3,8 +3,8 @@
 use super::safari::Resolved;
 use anyhow::{Context, anyhow};
 use hickory_resolver::{
-    Resolver, TokioResolver,
-    config::{ConnectionConfig, NameServerConfig, ResolverConfig},
+    Resolver, ResolverBuilder, TokioResolver,
+    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig},
     net::runtime::TokioRuntimeProvider,
     proto::rr::{RData, Record, RecordType},
 };
@@ -17,29 +17,18 @@ use usher_model::limits::{DOCTOR_ALIASES, DOCTOR_STEP_MS};
 
 /// What answers for names.
 pub(super) struct Dns {
-    resolver: TokioResolver,
+    /// Or why there is none; whoever is told all addresses needs none.
+    resolver: Result<TokioResolver, String>,
 }
 
 impl Dns {
     /// Asks this server, or those that the system asks.
-    pub(super) fn new(server: Option<SocketAddr>) -> anyhow::Result<Self> {
-        let mut builder = match server {
-            Some(server) => {
-                let on_port = |mut connection: ConnectionConfig| {
-                    connection.port = server.port();
-                    connection
-                };
-                let connections = vec![on_port(ConnectionConfig::udp()), on_port(ConnectionConfig::tcp())];
-                let server = NameServerConfig::new(server.ip(), true, connections);
-                let config = ResolverConfig::from_name_servers(vec![server]);
-                Resolver::builder_with_config(config, TokioRuntimeProvider::default())
-            }
-            None => Resolver::builder_tokio()
-                .context("cannot read the system's resolver settings; give --dns ADDRESS:PORT")?,
+    pub(super) fn new(server: Option<SocketAddr>) -> Self {
+        let resolver = match server {
+            Some(server) => at(server),
+            None => system().context("cannot read the system's resolver settings; give --dns ADDRESS:PORT"),
         };
-        builder.options_mut().attempts = 2;
-        builder.options_mut().timeout = Duration::from_millis(DOCTOR_STEP_MS / 4);
-        Ok(Self { resolver: builder.build().context("cannot set up the resolver")? })
+        Self { resolver: resolver.map_err(|error| format!("{error:#}")) }
     }
 
     /// The aliases and addresses of a name.
@@ -47,9 +36,10 @@ impl Dns {
         if let Some(address) = own_address(host) {
             return Ok(Resolved { host: host.to_owned(), aliases: Vec::new(), addresses: vec![address] });
         }
+        let resolver = self.resolver.as_ref().map_err(|why| anyhow!("{why}"))?;
         let name = format!("{}.", host.trim_end_matches('.'));
         let asked = async {
-            let ask = |kind| self.resolver.lookup(name.as_str(), kind);
+            let ask = |kind| resolver.lookup(name.as_str(), kind);
             let (v4, v6) = tokio::join!(ask(RecordType::A), ask(RecordType::AAAA));
             if v4.is_err() && v6.is_err() {
                 // An alias of nothing is still an alias.
@@ -67,6 +57,30 @@ impl Dns {
         let records: Vec<Record> = answers.flat_map(|answer| answer.answers().to_vec()).collect();
         Ok(follow(host, &records))
     }
+}
+
+/// Asks one server, which need not be on the usual port. What this machine's hosts file says is then of no interest.
+fn at(server: SocketAddr) -> anyhow::Result<TokioResolver> {
+    let on_port = |mut connection: ConnectionConfig| {
+        connection.port = server.port();
+        connection
+    };
+    let connections = vec![on_port(ConnectionConfig::udp()), on_port(ConnectionConfig::tcp())];
+    let server = NameServerConfig::new(server.ip(), true, connections);
+    let config = ResolverConfig::from_name_servers(vec![server]);
+    let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
+    builder.options_mut().use_hosts_file = ResolveHosts::Never;
+    build(builder)
+}
+
+fn system() -> anyhow::Result<TokioResolver> {
+    build(Resolver::builder_tokio()?)
+}
+
+fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> anyhow::Result<TokioResolver> {
+    builder.options_mut().attempts = 2;
+    builder.options_mut().timeout = Duration::from_millis(DOCTOR_STEP_MS / 4);
+    Ok(builder.build()?)
 }
 
 /// What needs no DNS: addresses, and names that mean this machine (RFC 6761 section 6.3).

@@ -47,7 +47,7 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let net = Net {
-        dns: Dns::new(options.dns)?,
+        dns: Dns::new(options.dns),
         is_dns_told: options.dns.is_some(),
         trust: Trust::new(options.ca.as_deref(), options.insecure)?,
         places: options.resolve.iter().map(|to| ((to.host.clone(), to.port), to.address)).collect(),

@@ -185,12 +185,9 @@ impl Asked<'_> {
 fn requests(edge: &Edge, script: Option<&Url>, names: &Names) -> Vec<(Url, Kind)> {
     let code = format!("{}/SPRING10", names.codes);
     let mut all: Vec<(Url, Kind)> = script.into_iter().map(|script| (script.clone(), Kind::Script)).collect();
-    all.extend([
-        (edge.at(&names.worker), Kind::Script),
-        (edge.at(snippet::WASM_NAME), Kind::Call),
-        (edge.at(&code), Kind::Call),
-    ]);
-    for name in [&names.track, &names.signups, &names.bind] {
+    all.extend(names.files.iter().chain([&names.worker]).map(|file| (edge.at(file), Kind::Script)));
+    all.extend([(edge.at(snippet::WASM_NAME), Kind::Call), (edge.at(&code), Kind::Call)]);
+    for name in names.others.iter().chain([&names.track]) {
         all.extend([(edge.at(name), Kind::Call), (edge.at(name), Kind::Beacon)]);
     }
     all
@@ -244,9 +241,10 @@ mod tests {
     }
 
     fn neutral(parameters: &[&str]) -> Names {
-        let [track, signups, codes, bind] = ["y5xqdc", "bprh66", "kvtmk7", "zr3x7m"].map(str::to_owned);
+        let [track, codes, worker] = ["y5xqdc", "kvtmk7", "7da73fbd1d1b672c.js"].map(str::to_owned);
+        let others = ["bprh66", "zr3x7m"].map(str::to_owned).to_vec();
         let parameters = parameters.iter().map(|name| (*name).to_owned()).collect();
-        Names { track, signups, codes, bind, worker: "7da73fbd1d1b672c.js".to_owned(), parameters }
+        Names { track, codes, others, worker, files: Vec::new(), parameters }
     }
 
     fn said(verdicts: &[Verdict], level: Level, text: &str) -> bool {

@@ -421,6 +421,27 @@ async fn lists_that_name_what_the_page_asks_for_fail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_site_behind_the_edge_sets_its_cookies_on_the_page_itself() {
+    let standin = Standin::start().await;
+    let origin =
+        Plan::new(standin.address(), "", "<html><head><title>A shop</title></head></html>").open().await;
+    let edge = Edge::builder(&standin)
+        .site("origin", &format!("\"http://127.0.0.1:{origin}\""))
+        .site("click_signing_key", "\"signs the clicks\"")
+        .start()
+        .await;
+    let port = edge.http().port();
+    doctor_at(port, &[]).await.expect(0, &[("ok", "page", "the tag loads"), ("ok", "calls", "may call")]);
+    assert!(standin.received().await.clicks().is_empty(), "looking is no click");
+    let said = doctor_at(port, &["--click", "alice"]).await;
+    said.expect(
+        0,
+        &[("ok", "cookies", "set on the page's own answer"), ("ok", "caching", "no cache in between")],
+    );
+    assert_eq!(standin.received().await.clicks().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_and_a_shop_that_is_away() {
     for wrong in [
         &[][..],
