@@ -41,8 +41,11 @@ impl Purpose {
     }
 }
 
-/// Whether `Accept` names HTML, which only what shows pages does.
+/// Whether `Accept` names HTML, which only what shows pages does. Without the field anything is taken (RFC 9110 section 12.5.1).
 fn takes_html(head: &Parts) -> bool {
+    if !head.headers.contains_key(ACCEPT) {
+        return true;
+    }
     let elements = head.headers.get_all(ACCEPT).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
     elements
         .filter_map(|element| element.split(|b| *b == b';').next())
@@ -59,7 +62,7 @@ mod tests {
         const HTML: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         let navigates = ("sec-fetch-mode", "navigate");
         type Fields<'f> = &'f [(&'f str, &'f str)];
-        let table: [(&str, Fields<'_>, Purpose); 17] = [
+        let table: [(&str, Fields<'_>, Purpose); 18] = [
             ("GET", &[navigates, ("sec-fetch-dest", "document")], Purpose::Window),
             ("GET", &[navigates, ("sec-fetch-dest", "document"), HTML], Purpose::Window),
             ("HEAD", &[navigates, ("sec-fetch-dest", "document")], Purpose::Window),
@@ -75,7 +78,8 @@ mod tests {
             ("GET", &[("accept", "*/*, Text/HTML;level=1")], Purpose::Unsaid),
             ("GET", &[("accept", "*/*")], Purpose::Other),
             ("GET", &[("accept", "image/avif,image/webp,*/*")], Purpose::Other),
-            ("GET", &[], Purpose::Other),
+            ("GET", &[], Purpose::Unsaid),
+            ("GET", &[("accept", "")], Purpose::Other),
             ("GET", &[HTML, ("x-requested-with", "XMLHttpRequest")], Purpose::Other),
         ];
         for (method, fields, wanted) in table {

@@ -176,6 +176,8 @@ fn unreadable(file: &str, error: &std::io::Error) -> Finding {
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod links_tests;
+#[cfg(test)]
 mod tls_tests;
 #[cfg(test)]
 mod webhook_tests;

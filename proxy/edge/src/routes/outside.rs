@@ -27,7 +27,7 @@ pub(super) async fn act(call: &Call<'_>, table: &Table, body: Inbound) -> Result
     let is_referred = landing.is_some();
     let landing = landing.and_then(|landing| Landing::begin(call, Ground::Page, landing).ok());
 
-    let mut answer = match forward(call, table, body).await {
+    let answer = match forward(call, table, body).await {
         Ok(answer) => answer,
         Err(fault) if landing.is_some() => rescue(&fault),
         Err(fault) => return Err(fault),
@@ -36,11 +36,13 @@ pub(super) async fn act(call: &Call<'_>, table: &Table, body: Inbound) -> Result
         Some(landing) => landing.granted(call).await,
         None => None,
     };
+    let is_page = is_html(&answer);
+    let mut answer = tagged(call, answer);
     // Another visitor's copy of such a page would come without their cookie, or with somebody else's.
-    if grant.is_some() || (is_referred && is_html(&answer)) {
+    if grant.is_some() || (is_referred && is_page) {
         landing::keep_private(answer.headers_mut());
     }
-    Ok(Outcome { answer: tagged(call, answer), grant })
+    Ok(Outcome { answer, grant })
 }
 
 /// Puts the tag in, if it is a page.
