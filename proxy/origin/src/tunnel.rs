@@ -42,6 +42,12 @@ impl Tunnels {
         self.end.cancel();
     }
 
+    /// Waits until all of them have ended.
+    pub async fn ended(&self) {
+        self.open.close();
+        self.open.wait().await;
+    }
+
     /// Joins both sides once the visitor's side has switched.
     pub(crate) fn join(&self, visitor: OnUpgrade, origin: Lease) {
         let end = self.end.clone();

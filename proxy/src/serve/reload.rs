@@ -126,22 +126,25 @@ impl Service {
             self.core.platform_changed();
         }
         self.config = config;
-        self.move_to(wanted)
+        self.move_to(wanted);
+        Ok(())
     }
 
     /// Listens where the new configuration says, and nowhere else.
-    fn move_to(&mut self, wanted: Vec<Socket>) -> anyhow::Result<()> {
+    fn move_to(&mut self, wanted: Vec<Socket>) {
         let is = |a: &Socket, b: &Socket| a.usage == b.usage && a.at == b.at;
         let (old, new): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|socket| self.fronts.iter().any(|front| is(&front.socket, socket)));
         let moved = !new.is_empty() || old.len() < self.fronts.len();
         self.close_others(|socket| old.iter().any(|kept| is(kept, socket)));
         for socket in new {
-            self.open(socket)?;
+            // It is bound already: only file descriptors may be missing now.
+            if let Err(error) = self.open(socket) {
+                tracing::error!(error = format!("{error:#}"), "a new address is not served");
+            }
         }
         if moved {
             self.say_where();
         }
-        Ok(())
     }
 }
