@@ -212,18 +212,58 @@ fn slow_origin() -> (SocketAddr, mpsc::Receiver<std::net::TcpStream>) {
     let (tell, rest) = mpsc::channel();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a connection");
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).expect("a request");
-            head.push(byte[0]);
-        }
+        read_head(&mut stream);
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 8\r\n\r\nbegin")
             .expect("written");
         tell.send(stream).expect("the test waits");
     });
     (address, rest)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_outlives_a_hand_over() {
+    let standin = Standin::start().await;
+    let origin = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = origin.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        let (mut stream, _) = origin.accept().expect("a connection");
+        read_head(&mut stream);
+        let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        stream.write_all(switch.as_bytes()).expect("written");
+        let mut word = [0; 4];
+        while stream.read_exact(&mut word).is_ok() {
+            stream.write_all(&word).expect("written");
+        }
+    });
+    let mut edge = Edge::builder(&standin).site("origin", &format!("\"http://{at}\"")).start().await;
+    let mut tunnel = std::net::TcpStream::connect(edge.http()).expect("a connection");
+    tunnel.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");
+    let ask = format!(
+        "GET /chat HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    tunnel.write_all(ask.as_bytes()).expect("written");
+    assert!(read_head(&mut tunnel).starts_with(b"HTTP/1.1 101 "));
+
+    let start = Instant::now();
+    hand_over(&mut edge).await;
+    assert!(start.elapsed() < Duration::from_secs(5), "it waited for the tunnel: {:?}", start.elapsed());
+    let mut echo = [0; 4];
+    tunnel.write_all(b"ping").expect("written");
+    tunnel.read_exact(&mut echo).expect("the old process carries it still");
+    assert_eq!(&echo, b"ping");
+}
+
+/// Reads up to the empty line.
+fn read_head(stream: &mut std::net::TcpStream) -> Vec<u8> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a head");
+        head.push(byte[0]);
+    }
+    head
 }
 
 #[tokio::test(flavor = "multi_thread")]
