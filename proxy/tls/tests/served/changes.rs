@@ -93,6 +93,7 @@ async fn what_is_spoilt_or_gone_is_served_on() {
     last.write(&folder.path().join("new"), "any");
     fs::rename(folder.path().join("new"), &at).expect("it is moved");
     until(&tls, "mark.example", &last.der).await;
+    assert_eq!(shown(&tls, "kept.example").await.as_ref(), Some(&kept.der), "the hosts are those of before");
 }
 
 #[tokio::test]
