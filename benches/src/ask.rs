@@ -27,7 +27,7 @@ impl Answer {
     }
 }
 
-/// Sends one request and reads its answer, which has to say how long it is.
+/// Sends one request and reads its answer, which has to say where it ends.
 ///
 /// # Errors
 /// When the server cannot be reached or does not answer in that form.
@@ -63,8 +63,29 @@ fn read(stream: &mut BufReader<TcpStream>) -> anyhow::Result<Answer> {
         fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let mut answer = Answer { status, fields, body: Vec::new() };
+    if answer.all("transfer-encoding").eq(["chunked"]) {
+        answer.body = chunks(stream)?;
+        return Ok(answer);
+    }
     let length = answer.all("content-length").next().and_then(|text| text.parse().ok());
     answer.body = vec![0; length.context("no Content-Length")?];
     stream.read_exact(&mut answer.body)?;
     Ok(answer)
+}
+
+/// RFC 9112 section 7.1, from a server that means well.
+fn chunks(stream: &mut BufReader<TcpStream>) -> anyhow::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let size = usize::from_str_radix(line.trim_end(), 16).context("no size of a chunk")?;
+        let begin = body.len();
+        body.resize(begin + size, 0);
+        stream.read_exact(&mut body[begin..])?;
+        stream.read_line(&mut line)?;
+        if size == 0 {
+            return Ok(body);
+        }
+    }
 }

@@ -109,7 +109,12 @@ impl Usher {
     ///
     /// # Errors
     /// When it does not come up.
-    pub(crate) fn start(binary: &Path, folder: &Path, platform: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        binary: &Path,
+        folder: &Path,
+        platform: SocketAddr,
+        shop: SocketAddr,
+    ) -> anyhow::Result<Self> {
         let binary = fs::canonicalize(binary).with_context(|| format!("there is no {}", binary.display()))?;
         let config = folder.join("usher.toml");
         let store = folder.join("usher.db");
@@ -130,6 +135,7 @@ api_key = "key-of-the-comparison"
 name = "shop"
 hosts = ["{HOST}"]
 program = "{PROGRAM}"
+origin = "http://{shop}"
 names_secret = "names of the comparison, which nobody keeps"
 "#,
             store.display()
@@ -152,6 +158,11 @@ names_secret = "names of the comparison, which nobody keeps"
         let stderr = process.child().stderr.take().context("its log was asked for")?;
         let (address, warnings) = address_in(stderr, "http=")?;
         Ok(Self { process, address, warnings })
+    }
+
+    /// What runs.
+    pub(crate) const fn process(&self) -> &Running {
+        &self.process
     }
 
     /// How many warnings it has logged since it listened.
@@ -183,13 +194,14 @@ impl Nginx {
         binary: &Path,
         folder: &Path,
         platform: SocketAddr,
+        shop: SocketAddr,
         scenarios: &[Scenario],
     ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let config = folder.join("nginx.conf");
-        fs::write(&config, configuration(folder, address, platform, scenarios)?)?;
+        fs::write(&config, configuration(folder, address, [platform, shop], scenarios)?)?;
         let nginx = || {
             let mut command = Command::new(binary);
             command.arg("-c").arg(&config).arg("-p").arg(folder).arg("-e").arg(folder.join("error.log"));
@@ -203,6 +215,16 @@ impl Nginx {
         start.env("NGINX", "0;").stdin(Stdio::from(OwnedFd::from(listener)));
         Ok(Self { process: Running::start(&mut start, Some(stop))?, address })
     }
+
+    /// What runs.
+    pub(crate) const fn process(&self) -> &Running {
+        &self.process
+    }
+
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 /// Each scenario has a path of its own, as one path may have several answers.
@@ -214,12 +236,12 @@ fn nginx_path(scenario: &Scenario) -> String {
 fn configuration(
     folder: &Path,
     address: SocketAddr,
-    platform: SocketAddr,
+    [platform, shop]: [SocketAddr; 2],
     scenarios: &[Scenario],
 ) -> anyhow::Result<String> {
     let at = folder.display();
     let mut locations = String::new();
-    for scenario in scenarios {
+    for scenario in scenarios.iter().filter(|scenario| !scenario.proxied) {
         write!(locations, "{}", location(folder, scenario)?)?;
     }
     Ok(format!(
@@ -248,12 +270,26 @@ http {{
         keepalive 64;
         keepalive_requests 1000000000;
     }}
+    upstream shop {{
+        server {shop};
+        keepalive 64;
+        keepalive_requests 1000000000;
+    }}
     server {{
         listen {address};
         location = {PROXIED} {{
             proxy_pass http://platform/track;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
+        }}
+        location / {{
+            proxy_pass http://shop;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_set_header X-Real-IP $remote_addr;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Proto $scheme;
         }}
 {locations}    }}
 }}

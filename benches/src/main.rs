@@ -7,6 +7,7 @@ mod child;
 mod contestants;
 mod drive;
 mod platform;
+mod proxied;
 mod scenario;
 mod table;
 
@@ -32,6 +33,9 @@ struct Options {
     /// The nginx binary
     #[arg(long, default_value = "nginx")]
     nginx: PathBuf,
+    /// The HAProxy binary
+    #[arg(long, default_value = "haproxy")]
+    haproxy: PathBuf,
     /// How often each contestant has its turn; medians are taken over them
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=15))]
     rounds: u32,
@@ -47,18 +51,26 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let folder = tempfile::tempdir()?;
     let platform = platform::start()?;
-    let usher = contestants::Usher::start(&options.usher, folder.path(), platform.address)?;
+    let shop = proxied::Shop::start(&options.nginx, folder.path())?;
+    let usher = contestants::Usher::start(&options.usher, folder.path(), platform.address, shop.address)?;
     let script = drive::script(folder.path())?;
     let scenarios: Vec<Scenario> = scenario::all(usher.address)?
         .into_iter()
+        .chain(proxied::scenarios(&shop)?)
         .filter(|scenario| scenario.name.contains(&options.only))
         .collect();
-    let nginx = contestants::Nginx::start(&options.nginx, folder.path(), platform.address, &scenarios)?;
+    let nginx =
+        contestants::Nginx::start(&options.nginx, folder.path(), platform.address, shop.address, &scenarios)?;
+    let haproxy = proxied::Haproxy::start(&options.haproxy, folder.path(), &shop)?;
 
     let mut rows = Vec::new();
     for scenario in &scenarios {
         let hello = contestants::Hello::start(&options.hello, scenario)?;
-        let contestants = contestants::of(scenario, &usher, &nginx, &hello)?;
+        let contestants = if scenario.proxied {
+            proxied::contestants(scenario, &shop, &usher, &nginx, &haproxy)?
+        } else {
+            contestants::of(scenario, &usher, &nginx, &hello)?
+        };
         let calls_before = platform.calls();
         let turns = take_turns(&options, &script, scenario, &contestants)?;
         check_calls(scenario, &contestants, &turns, platform.calls() - calls_before)?;

@@ -25,6 +25,8 @@ pub(crate) struct Scenario {
     pub(crate) body: String,
     /// Every request comes from a visitor who has not been seen, so that each costs a call to the platform.
     pub(crate) new_visitors: bool,
+    /// It is a shop's answer that all pass on.
+    pub(crate) proxied: bool,
     /// What Usher answers, and the others therefore have to.
     pub(crate) model: Answer,
 }
@@ -47,7 +49,16 @@ pub(crate) fn all(usher: SocketAddr) -> anyhow::Result<Vec<Scenario>> {
     let new = |name, method, path, fields: Vec<(&'static str, String)>, body: &str| {
         let model = ask(usher, method, path, &fields, body)?;
         ensure!(model.status == 200, "{name}: Usher answers {}", model.status);
-        anyhow::Ok(Scenario { name, method, path, fields, body: body.to_owned(), new_visitors: false, model })
+        anyhow::Ok(Scenario {
+            name,
+            method,
+            path,
+            fields,
+            body: body.to_owned(),
+            new_visitors: false,
+            proxied: false,
+            model,
+        })
     };
     let scenarios = vec![
         new("GET pixel.js", "GET", "/r/pixel.js", with(&[]), "")?,

@@ -29,6 +29,7 @@ pub(crate) struct Options {
 /// When a contestant is missing, does not start, or does not answer as the others do.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let nginx = installed("nginx", "nginx-light")?;
+    let haproxy = installed("haproxy", "haproxy")?;
     installed("wrk", "wrk")?;
     let root = root()?;
     say("building usher and the comparison in release")?;
@@ -39,7 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
     let mut compare = std::process::Command::new(built.join("usher-benches"));
     compare.arg("--usher").arg(built.join("usher")).arg("--hello").arg(built.join("hello"));
-    compare.arg("--nginx").arg(nginx).args(["--only", &options.only]);
+    compare.arg("--nginx").arg(nginx).arg("--haproxy").arg(haproxy).args(["--only", &options.only]);
     compare.args(["--rounds", &options.rounds.to_string(), "--seconds", &options.seconds.to_string()]);
     ensure!(compare.status().context("the comparison does not start")?.success(), "the comparison failed");
     Ok(())
