@@ -52,11 +52,13 @@ async fn the_key_as_a_user_name_is_for_segment_alone() {
 async fn every_route_takes_posts_alone() {
     let world = World::new().await;
     for path in ALL {
-        for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE"] {
+        for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"] {
             let reply = world.ask(method, path).header("Origin", "https://shop.example").send().await;
             assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")), "{method} {path}");
             assert_eq!(reply.header("access-control-allow-origin"), None, "{method} {path}");
         }
+        // It is served nowhere.
+        assert_eq!(world.ask("TRACE", path).send().await.status, 501, "{path}");
     }
 }
 
@@ -122,7 +124,7 @@ async fn an_idempotency_key_is_short_and_printable() {
             assert_eq!(reply.json()["error"]["field"], "Idempotency-Key", "{path} {key:?}");
         }
         let twice = with_key(&world, path).header("Idempotency-Key", "a").header("Idempotency-Key", "a");
-        assert_eq!(twice.body("{}").send().await.json()["error"]["field"], "Idempotency-Key");
+        assert_eq!(twice.body("{}").send().await.status, 400, "{path}");
         for key in ["k", "\"quoted key\"", &"k".repeat(255)] {
             let reply = with_key(&world, path).header("Idempotency-Key", key).body("{}").send().await;
             assert_ne!(reply.json()["error"]["field"], "Idempotency-Key", "{path} {key:?}: {}", reply.text());

@@ -191,7 +191,8 @@ async fn codes_are_resolved_and_head_counts_nothing() {
     assert_eq!(world.platform.tracks().len(), 1, "only the page's own look counts");
     let neutral = format!("/r/{}/save%2010", world.names().codes);
     assert_eq!(world.ask("GET", &neutral).send().await.status, 200);
-    for code in ["NOPE", "%FF", "%00", "%2F", "%"] {
+    assert_eq!(world.ask("GET", "/r/codes/%").send().await.status, 400);
+    for code in ["NOPE", "%FF", "%00", "%2F"] {
         let unknown = world
             .ask("GET", &format!("/r/codes/{code}"))
             .header("Origin", "https://shop.example")

@@ -107,6 +107,11 @@ async fn shutting_down_waits_for_requests_under_way() {
     world.platform.hold();
     let under_way = world.sale("e1").start().await;
     let mut idle = tokio::net::TcpStream::connect(world.at).await.expect("a connection");
+    idle.write_all(b"HEAD /r/pixel.js HTTP/1.1\r\nHost: shop.example\r\n\r\n").await.expect("sent");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(idle.read_u8().await.expect("an answer"));
+    }
     world.platform.called(1).await;
     world.shutdown.cancel();
     let mut rest = Vec::new();

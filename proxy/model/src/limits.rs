@@ -112,6 +112,8 @@ pub const SHED_RETRY_S: u64 = 2;
 pub const ADMIN_CONNECTIONS: usize = 64;
 /// How long open connections may finish their request when the process stops.
 pub const DRAIN_MS: u64 = 10_000;
+/// How long one may then still begin its first request: it was on its way to us.
+pub const DRAIN_FIRST_MS: u64 = 2_000;
 /// Entries of `X-Forwarded-For` looked at, from the right.
 pub const FORWARDED_HOPS: usize = 50;
 /// How far the timestamp of a signed call may be from our clock, either way. The platform's own tolerance.

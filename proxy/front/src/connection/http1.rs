@@ -23,7 +23,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use usher_model::limits;
@@ -131,7 +131,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
     /// Waits for a head without hyper. False when the connection is to be closed instead.
     async fn head(&mut self, drain: &CancellationToken) -> bool {
         (self.is_resting, self.clean, self.unseen) = (false, BytesMut::new(), BytesMut::new());
-        // Who was let in before the end is answered once.
+        // Who was let in before the end is answered once, unless it has nothing to ask.
         let is_new = self.tally.taken() == 0;
         if self.tally.is_over() && !is_new {
             return false;
@@ -139,7 +139,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
         tokio::select! {
             biased;
             is_there = poll_fn(|cx| self.poll_clean(cx, false)) => is_there.unwrap_or(false),
-            () = drain.cancelled(), if !is_new => false,
+            () = async {
+                drain.cancelled().await;
+                if is_new {
+                    sleep(Duration::from_millis(limits::DRAIN_FIRST_MS)).await;
+                }
+            } => false,
         }
     }
 

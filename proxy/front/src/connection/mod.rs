@@ -37,7 +37,8 @@ pub enum Protocol {
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves one connection to its end with `service`. Once `drain` is cancelled it ends with the answers to the requests under
-/// way; a connection that has had none yet is given its first. `io` should be, or be carried by, a [`Flow`].
+/// way; a connection that has had none yet is given its first, if that
+/// comes soon. `io` should be, or be carried by, a [`Flow`].
 ///
 /// # Errors
 /// When the connection breaks, or its client breaks the protocol or a limit; that is for the log.

@@ -276,24 +276,34 @@ async fn what_a_client_still_sends_does_not_cost_it_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_end_everybody_who_was_let_in_is_answered_once() {
-    let mut waiting = open_http1(Reply::Empty);
+async fn at_the_end_requests_under_way_are_answered() {
     let mut busy = open_http1(Reply::Late(Duration::from_secs(5)));
     let mut used = open_http1(Reply::Empty);
     busy.io.write_all(GET).await.expect("sent");
     used.io.write_all(GET).await.expect("sent");
     answer(&mut used).await;
     sleep(Duration::from_millis(100)).await;
-    for client in [&waiting, &busy, &used] {
+    for client in [&busy, &used] {
         client.drain.cancel();
     }
     let (said, after) = rest(&mut used, Instant::now()).await;
     assert_eq!((said.as_str(), after < 0.1), ("", true));
     assert!(answer(&mut busy).await.starts_with("HTTP/1.1 204 "));
     assert_eq!(rest(&mut busy, Instant::now()).await.0, "");
-    waiting.io.write_all(GET).await.expect("sent");
-    assert!(answer(&mut waiting).await.starts_with("HTTP/1.1 204 "));
-    assert_eq!(rest(&mut waiting, Instant::now()).await.0, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_end_a_connection_may_begin_its_first_request_for_a_moment() {
+    for (wait, is_answered) in [(0, true), (1_900, true), (2_100, false)] {
+        let mut client = open_http1(Reply::Empty);
+        sleep(Duration::from_millis(100)).await;
+        client.drain.cancel();
+        sleep(Duration::from_millis(wait)).await;
+        let _ = client.io.write_all(GET).await;
+        let (said, after) = rest(&mut client, Instant::now()).await;
+        assert_eq!(said.starts_with("HTTP/1.1 204 "), is_answered, "{wait}: {said}");
+        assert!(after < 0.1, "{after}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
