@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use usher_tests::{Answer, Builder, Edge, Shop, Standin, raw, report};
 
-use crate::pages::{followed, landed};
+use crate::pages::{PATIENT, followed, landed};
 
 const COOKIE: &str = "affonso_referral";
 const LINKS: &str = r#"[
@@ -17,7 +17,7 @@ const LINKS: &str = r#"[
 
 fn with_links(standin: &Standin) -> Builder {
     // TOML 1.0 has inline tables on one line only.
-    Edge::builder(standin).site("links", &LINKS.replace('\n', " "))
+    Edge::builder(standin).site("links", &LINKS.replace('\n', " ")).upstream("click_budget_ms", PATIENT)
 }
 
 async fn start() -> (Standin, Edge) {

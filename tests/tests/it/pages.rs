@@ -7,15 +7,19 @@ use bytes::Bytes;
 use serde_json::json;
 use usher_tests::{Answer, Builder, Edge, PROGRAM, RedisServer, Request, Shop, Standin, Store, get, page};
 
+use crate::backing::CORES;
+
 const COOKIE: &str = "affonso_referral";
 const HTML: &str = "<!doctype html><html><head><title>Shop</title></head><body><p>Welcome</p></body></html>";
 const CHROME: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
+/// Whose id a click gets is not left to how busy the machine is.
+pub(crate) const PATIENT: &str = "5000";
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
 async fn fronted(html: &'static str) -> (Standin, Shop, Edge) {
     let (standin, shop) = (Standin::start().await, Shop::with_page(html).await);
-    let edge = before(&standin, &shop).start().await;
+    let edge = before(&standin, &shop).upstream("click_budget_ms", PATIENT).start().await;
     (standin, shop, edge)
 }
 
@@ -142,30 +146,30 @@ async fn where_consent_is_required_the_page_waits_for_its_script() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tracking_that_is_broken_leaves_the_page_as_it_is() {
-    const BUDGET: Duration = Duration::from_millis(300);
-    let (standin, shop) = (
-        Standin::start().await,
-        Shop::start(|_| async {
-            tokio::time::sleep(Duration::from_millis(250)).await;
-            page(HTML)
-        })
-        .await,
-    );
+    const EACH: Duration = Duration::from_millis(800);
+    let _cores = CORES.lock().await;
+    let standin = Standin::start().await;
+    let shop = Shop::start(|_| async {
+        tokio::time::sleep(EACH).await;
+        page(HTML)
+    });
+    let shop = shop.await;
     let mut redis = RedisServer::start().await;
-    let edge = before(&standin, &shop).store(Store::redis(&redis)).start().await;
+    let before = before(&standin, &shop).store(Store::redis(&redis));
+    let edge = before.upstream("click_budget_ms", "800").start().await;
     standin.behave(json!({"path": "/v1/track", "mode": "slow", "delay_ms": 5_000})).await;
     for (what, visitor) in [("a slow platform", "203.0.113.20"), ("and no store", "203.0.113.21")] {
         let began = Instant::now();
         let answer = followed(&edge, "/?via=alice").visitor(visitor).send().await.expect(200);
-        // Beside the origin's quarter of a second, not after it; the rest is what a busy machine may add.
-        assert!(began.elapsed() < BUDGET + Duration::from_millis(230), "{what}: {:?}", began.elapsed());
+        // Beside what the origin takes, not after it; the rest is what a busy machine may add.
+        assert!(began.elapsed() < EACH + EACH * 3 / 4, "{what}: {:?}", began.elapsed());
         assert!(cookie(&answer).is_some_and(|id| id.starts_with("ush_")), "{what}");
         assert!(answer.text().contains("<p>Welcome</p>"), "{what}");
         redis.kill();
     }
     let began = Instant::now();
     let answer = followed(&edge, "/").send().await.expect(200);
-    assert!(answer.cookies().is_empty() && began.elapsed() < Duration::from_millis(500));
+    assert!(answer.cookies().is_empty() && began.elapsed() < EACH + EACH * 3 / 4, "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
