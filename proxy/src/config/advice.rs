@@ -8,7 +8,7 @@ use usher_model::Site;
 
 /// Words that generic rules of EasyPrivacy, uBlock Origin and AdGuard look for in paths
 /// (<https://easylist.to/easylist/easyprivacy.txt>), and the platform's own name.
-const WORDS: [&str; 71] = [
+const WORDS: [&str; 73] = [
     "_tracking",
     "_vercel",
     "ad",
@@ -36,10 +36,12 @@ const WORDS: [&str; 71] = [
     "collector",
     "conversion",
     "counter",
+    "e",
     "event",
     "events",
     "fathom",
     "fingerprint",
+    "flags",
     "gtag",
     "gtm",
     "hit",

@@ -51,7 +51,8 @@ impl Dns {
         let (one, two) =
             within.map_err(|_| anyhow!("DNS did not answer within {} s", DOCTOR_STEP_MS / 1_000))?;
         if let (Err(error), Err(_)) = (&one, &two) {
-            return Err(anyhow!("{error}"));
+            let is_unknown = error.is_no_records_found() || error.is_nx_domain();
+            return Err(if is_unknown { anyhow!("DNS knows no such name") } else { anyhow!("{error}") });
         }
         let answers = [one, two].into_iter().flatten();
         let records: Vec<Record> = answers.flat_map(|answer| answer.answers().to_vec()).collect();

@@ -38,8 +38,10 @@ pub(super) async fn look(net: &Net, target: &Target, clock: &dyn Clock) -> Hosts
     if called.is_some() {
         verdicts.push(about_safari(&safari, page.as_ref(), tracking.as_ref()));
     }
-    let origins = [Some(&target.page), called.filter(|called| called.origin() != target.page.origin())];
-    for url in origins.into_iter().flatten() {
+    let other = called.filter(|called| called.origin() != target.page.origin());
+    // Where nothing is found, nothing can be shaken hands with.
+    let there = [Some(&target.page).filter(|_| page.is_some()), other.filter(|_| tracking.is_some())];
+    for url in there.into_iter().flatten() {
         verdicts.push(certificate(net, url, &target.page, clock).await);
     }
     let site = safari::registrable(target.page.host_str().unwrap_or_default());

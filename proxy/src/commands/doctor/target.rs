@@ -146,6 +146,7 @@ impl Target {
                 format!("{} is looked at without a page", edge.base),
                 "give --page, the address of a page that visitors land on",
             ),
+            (None, _) if self.got.is_none() => return Vec::new(),
             (None, _) => Verdict::fail(
                 CHECK,
                 "nothing says where Usher answers: the page's HTML has no tag",
