@@ -49,7 +49,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Prepares everything that can be prepared. Compresses the files, so it takes some milliseconds.
+    /// Ready to serve, as [`Self::prepare`] and [`Self::begin`] make it.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -58,10 +58,18 @@ impl Edge {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
+        let edge = Self::prepare(settings, keyring, clock, metrics);
+        edge.begin(core);
+        edge
+    }
+
+    /// Prepares everything that can be prepared without the jobs. Compresses the files, so it takes some dozen milliseconds.
+    #[must_use]
+    pub fn prepare(settings: Settings, keyring: Keyring, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         Self {
             table: ArcSwap::from_pointee(Table::new(settings, &metrics)),
             nowhere: Meters::new("-", &metrics),
-            jobs: Jobs::new(core),
+            jobs: Jobs::default(),
             keyring: Arc::new(keyring),
             clock,
             metrics,
@@ -77,6 +85,11 @@ impl Edge {
     #[must_use]
     pub fn with_challenges(self, challenges: Challenges) -> Self {
         Self { challenges, ..self }
+    }
+
+    /// Has these do the jobs. Call it before anything is accepted.
+    pub fn begin(&self, core: Arc<Core>) {
+        self.jobs.begin(core);
     }
 
     /// Lets so many connections be open at once.

@@ -7,6 +7,7 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use usher_core::Core;
 
 /// The way to the jobs.
+#[derive(Default)]
 pub(crate) struct Jobs {
     core: ArcSwapOption<Core>,
     /// Connections that have sent no request yet, and requests that may need the jobs.
@@ -14,8 +15,9 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core: ArcSwapOption::new(Some(core)), expected: TaskTracker::new() }
+    /// These do them.
+    pub(crate) fn begin(&self, core: Arc<Core>) {
+        self.core.store(Some(core));
     }
 
     /// The jobs, for one use.

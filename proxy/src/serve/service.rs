@@ -35,7 +35,9 @@ pub(super) struct Prepared {
     config: Config,
     sockets: Vec<Socket>,
     platform: Client,
-    keyring: Keyring,
+    edge: Edge,
+    registry: Registry,
+    reloads: Reloads,
     encryption: Encryption,
     /// How long the store may be another process's.
     patience: Duration,
@@ -50,14 +52,17 @@ impl Prepared {
         // Addresses first: a port that is taken is the likeliest mistake, and the cheapest to find.
         let sockets = sockets::open(&config, pool).await?;
         let platform = wiring::platform(&config)?;
-        Ok(Self {
-            sockets,
-            platform,
-            keyring: Keyring::new(OverHttps::new()?),
-            encryption: Encryption::new(&config).await?,
-            config,
-            patience: Duration::ZERO,
-        })
+        let encryption = Encryption::new(&config).await?;
+        let mut registry = Registry::default();
+        let (metrics, reloads) = (Metrics::register(&mut registry), Reloads::register(&mut registry));
+        encryption.register(&mut registry);
+        let keyring = Keyring::new(OverHttps::new()?);
+        // Before the store is asked for: clients wait while it has no owner.
+        let edge = Edge::prepare(wiring::edge(&config), keyring, Arc::new(SystemClock), metrics)
+            .with_challenges(encryption.challenges())
+            .with_connections(descriptors::connections());
+        let patience = Duration::ZERO;
+        Ok(Self { config, sockets, platform, edge, registry, reloads, encryption, patience })
     }
 
     /// The same for who comes after another process, which may still be closing the store.
@@ -70,7 +75,7 @@ impl Prepared {
     /// # Errors
     /// When the store cannot be opened.
     pub(super) async fn start(self) -> anyhow::Result<Service> {
-        let Self { config, sockets, platform, keyring, encryption, patience } = self;
+        let Self { config, sockets, platform, edge, registry, reloads, encryption, patience } = self;
         let (names, own_key) = (wiring::names(&config), wiring::own_key());
         let store = open_store(&config, &names, patience).await?;
         let platform = Arc::new(Current::new(platform));
@@ -82,14 +87,8 @@ impl Prepared {
             policy: wiring::policy(&config, own_key).into(),
         };
         let core = Arc::new(Core::start(&tools, &names).await);
-        let mut registry = Registry::default();
-        let (metrics, reloads) = (Metrics::register(&mut registry), Reloads::register(&mut registry));
         reloads.loaded(tools.clock.now());
-        encryption.register(&mut registry);
-        let clock = Arc::clone(&tools.clock);
-        let edge = Edge::new(wiring::edge(&config), Arc::clone(&core), keyring, clock, metrics)
-            .with_challenges(encryption.challenges())
-            .with_connections(descriptors::connections());
+        edge.begin(Arc::clone(&core));
         let admin = usher_admin::State::new(tools.store, core.delivery.clone(), registry, Vec::new());
         let mut service = Service {
             http: Vec::new(),
