@@ -38,6 +38,8 @@ enum Promise {
     Redis,
     /// The same event many times at once, under kills: one effect
     Once,
+    /// The shop behind the edge: large bodies, WebSockets, sides that stand still or die
+    Origin,
     /// Durable acknowledgements a second, beside the raw log on the same disk
     Speed,
     /// The configuration is read again and processes take each other's place under load: no request fails
@@ -50,6 +52,10 @@ enum Promise {
     Start,
     /// Requests made to be read in two ways, over raw TCP, before four readers: nothing but valid ones comes through
     Hostile,
+    /// Floods of HTTP/2 frames: each is closed before it has cost much
+    Floods,
+    /// Thousands of clients that send or read slowly: all are closed in time, and nobody else notices
+    Slow,
     /// Whole histories under faults, from seeds
     Simulation,
     /// A platform that is away for a day of virtual time

@@ -22,6 +22,12 @@ pub(crate) struct Size {
     pub(crate) start_pending: usize,
     /// Every how manieth hostile or valid connection.
     pub(crate) hostile_stride: usize,
+    /// Bytes of one body through the edge, in each direction.
+    pub(crate) origin_bytes: u64,
+    /// WebSocket messages there and back.
+    pub(crate) origin_frames: usize,
+    /// Clients with slow headers, with slow bodies, and that read slowly.
+    pub(crate) slow: [usize; 3],
 }
 
 /// Certificates.
@@ -103,6 +109,9 @@ const FULL: Size = Size {
     reload: Reload { requests: 50_000, reloads: 50, hand_overs: 20 },
     start_pending: 1_000_000,
     hostile_stride: 1,
+    origin_bytes: 1 << 30,
+    origin_frames: 100_000,
+    slow: [10_000, 2_000, 2_000],
 };
 
 const REDUCED: Size = Size {
@@ -117,7 +126,10 @@ const REDUCED: Size = Size {
     speed: Speed { seconds: 1 },
     reload: Reload { requests: 2_000, reloads: 3, hand_overs: 2 },
     start_pending: 20_000,
-    hostile_stride: 11,
+    hostile_stride: 17,
+    origin_bytes: 64 << 20,
+    origin_frames: 2_000,
+    slow: [200, 0, 0],
 };
 
 /// The sizes of this run.
