@@ -4,6 +4,7 @@ read. As handlers mostly do, those for methods that expect no body leave it unre
 import http.server
 import json
 import signal
+import socket
 import sys
 import threading
 
@@ -73,6 +74,16 @@ class Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *_):
         pass
+
+    # Closing with unread bytes resets the connection, and then the answer may be lost.
+    def shutdown_request(self, request):
+        try:
+            request.shutdown(socket.SHUT_WR)
+            while request.recv(65536):
+                pass
+        except OSError:
+            pass
+        self.close_request(request)
 
 
 server = Server(("127.0.0.1", 0), Handler)
