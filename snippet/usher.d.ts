@@ -62,6 +62,8 @@ declare global {
     Affonso?: Affonso;
     /** Call it when the visitor has consented, on every page. Resolves to whether that has taken effect. */
     affonsoConsentGranted?: () => Promise<boolean>;
+    /** Call it when the visitor has withdrawn consent, or objects: the cookies are cleared. Resolves to whether they were. */
+    affonsoConsentWithdrawn?: () => Promise<boolean>;
   }
   interface WindowEventMap {
     /** Fired once for each id, when `window.affonso_referral` has it. */

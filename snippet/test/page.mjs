@@ -12,8 +12,13 @@ export const dist = process.env.SNIPPET_DIST
 export const nonce = "script[nonce]";
 export const meta = 'meta[http-equiv="content-security-policy" i]';
 
-const site = JSON.stringify(["t", "s", "c", "b", "w.js", "atp,via,partner.id"]);
-const script = new vm.Script(readFileSync(new URL("pixel.js", dist), "utf8").replace("__SITE__", site));
+const text = readFileSync(new URL("pixel.js", dist), "utf8").replace("import(", "__import(");
+const more = await import(new URL("more.js", dist));
+/** The snippet of a site, as the edge hands it out. */
+const scriptOf = ({ domains = "", asksConsent = "", honoursGpc = "1" } = {}) => {
+  const site = ["t", "s", "c", "b", "n", "w.js", "m.js", "atp,via,partner.id", domains, asksConsent, honoursGpc];
+  return new vm.Script(text.replace("__SITE__", JSON.stringify(site)));
+};
 
 /** Lets everything run that is ready to. */
 export const settle = async () => {
@@ -24,15 +29,16 @@ export const settle = async () => {
 export const tag = (attributes = {}, src = "https://shop.example/r/pixel.js") => ({
   src,
   nonce: attributes.nonce || "",
-  dataset: { affonso: attributes["data-affonso"], parser: attributes["data-parser"] },
-  getAttribute: (name) => attributes[name] ?? null,
+  dataset: Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [name.slice(5).replace(/-./g, ([, c]) => c.toUpperCase()), value]),
+  ),
 });
 
 export const ours = (more = {}, src) => tag({ "data-affonso": "prog1", "data-cookie_duration": "30", ...more }, src);
 
 /**
  * A page. `answer(request)` gives what the edge says: an object (JSON, 200), a number (a status) or undefined (no network).
- * What the snippet did stands in `requests`, `workers`, `timers`, `events`.
+ * What the snippet did stands in `requests`, `imports`, `workers`, `timers`, `events`, and in `store`, which is the browser's.
  */
 export const page = ({
   url = "https://shop.example/",
@@ -41,10 +47,14 @@ export const page = ({
   found = null,
   policy = "",
   state = "complete",
+  site,
+  store = {},
   answer = () => ({ cid: "clk1", data: null }),
   change = () => {},
 } = {}) => {
+  const script = scriptOf(site);
   const requests = [];
+  const imports = [];
   const workers = [];
   const timers = [];
   const events = [];
@@ -69,7 +79,17 @@ export const page = ({
     ...listens(window),
     document,
     location,
-    history: { state: { kept: 1 }, replaceState: (state, _, to) => (events.push(["replace", state, "" + to]), (location.href = "" + to)) },
+    history: {
+      state: { kept: 1 },
+      pushState: (_state, _title, to) => (location.href = new URL(to, location)),
+      replaceState: (state, _, to) => (events.push(["replace", state, "" + to]), (location.href = "" + to)),
+    },
+    navigator: {},
+    localStorage: store,
+    MutationObserver: class {
+      observe() {}
+    },
+    __import: async (from) => (imports.push(from), more),
     fetch: async (to, options = {}) => {
       const request = { to, method: options.method || "GET", body: options.body && JSON.parse(options.body), options };
       requests.push(request);
@@ -90,6 +110,7 @@ export const page = ({
       }
     },
     setTimeout: (run, ms = 0, ...with_) => timers.push({ ms, run: () => run(...with_) }),
+    AbortSignal,
     CustomEvent,
     URL,
   });
@@ -101,6 +122,8 @@ export const page = ({
     scope,
     document,
     requests,
+    imports,
+    store,
     workers,
     timers,
     events,

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { meta, nonce, ours, page, settle, tag } from "./page.mjs";
 
 const landing = "https://shop.example/sale?via=alice#top";
-const asItIs = { programId: "prog1", referrer: "https://blog.example/", cookieDuration: 30, url: landing };
+const asItIs = { programId: "prog1", referrer: "https://blog.example/", url: landing };
 
 test("a page without a referral asks nobody and loads nothing", async () => {
   for (const url of ["https://shop.example/", "https://shop.example/?q=via&xvia=1#/a", "https://shop.example/?utm_source=x&sub1=y"]) {
@@ -38,7 +38,6 @@ test("an address with a referral is read by the worker and recorded", async () =
   assert.equal(request.to, "https://shop.example/r/t");
   assert.equal(request.method, "POST");
   assert.equal(request.options.keepalive, true);
-  assert.equal(request.options.credentials, "same-origin");
   assert.equal(request.options.headers["content-type"], "application/json");
   const { url: _, ...rest } = asItIs;
   assert.deepEqual(request.body, { ...rest, trackingId: "alice", sub1: "x" });
@@ -145,7 +144,7 @@ test("where trusted types may be required the worker's address is one, and the p
   assert.deepEqual(made, ["usher"]);
 });
 
-test("on another host of the site credentials are asked for", async () => {
+test("credentials are asked for, also on another host of the site", async () => {
   const p = page({ url: landing, script: ours({}, "https://go.shop.example/r/pixel.js") });
   await p.load();
   assert.equal(p.requests[0].to, "https://go.shop.example/r/t");
@@ -177,14 +176,6 @@ test("our tag and base", async () => {
     const p = page({ url: landing, script, found, policy: nonce });
     await p.load();
     assert.deepEqual(p.requests.map((request) => request.to), [to], what);
-  }
-});
-
-test("attributes that make no sense are left out", async () => {
-  for (const days of ["", "x", "-1", "1e3", "30.5", "99999"]) {
-    const p = page({ url: landing, script: ours({ "data-cookie_duration": days }), policy: nonce });
-    await p.load();
-    assert.equal("cookieDuration" in p.bodies()[0], false, days);
   }
 });
 
@@ -236,23 +227,70 @@ test("loaded twice is loaded once", async () => {
   assert.equal(p.scope.Affonso, Affonso);
 });
 
-test("an edge out of reach is tried once more when the network is back", async () => {
+test("what does not reach the edge waits in the browser's store, and is sent once", async () => {
   for (const event of ["online", "pageshow"]) {
-    let up = false;
-    const p = page({ url: landing, policy: nonce, answer: () => (up ? { cid: "clk1" } : event === "online" ? undefined : 503) });
-    await p.load();
-    assert.equal(p.requests.length, 1);
-    up = true;
-    await p.fire(event);
-    assert.equal(p.scope.affonso_referral, "clk1");
-    await p.fire("online");
-    await p.fire("pageshow");
-    assert.equal(p.requests.length, 2);
+    for (const failure of [undefined, 503, 429]) {
+      let up = false;
+      const p = page({ url: landing, policy: nonce, answer: () => (up ? { cid: "clk1" } : failure) });
+      await p.load();
+      assert.deepEqual(p.bodies(), [asItIs]);
+      assert.equal(Object.keys(p.store).length, 1);
+      assert.equal(p.scope.affonso_referral, undefined);
+      await p.fire(event);
+      assert.equal(Object.keys(p.store).length, 1, "it waits on");
+      up = true;
+      await p.fire(event);
+      assert.equal(p.scope.affonso_referral, "clk1");
+      assert.deepEqual(p.store, {});
+      await p.fire("online");
+      await p.fire("pageshow");
+      assert.deepEqual(p.bodies(), [asItIs, asItIs, asItIs]);
+    }
   }
-  const down = page({ url: landing, policy: nonce, answer: () => undefined });
-  await down.load();
-  for (let i = 0; i < 3; i++) await down.fire("online");
-  assert.equal(down.requests.length, 2, "once");
+});
+
+test("what waits outlives the page, in its order, and a lead waits with its click", async () => {
+  const store = { theme: "dark", t: "the page's own", t1: "{" };
+  const away = { policy: nonce, store, answer: () => undefined };
+  const first = page({ url: landing, ...away });
+  await first.load();
+  assert.equal(await first.scope.Affonso.signup("a@b.example"), false);
+  const second = page({ url: "https://shop.example/?via=bob", ...away });
+  await second.load();
+
+  const p = page({ store, answer: ({ to, body }) => (to.endsWith("/s") ? 201 : { cid: body.url === landing ? "clk1" : "clk2" }) });
+  await p.load();
+  assert.deepEqual(p.bodies(), [
+    asItIs,
+    { programId: "prog1", click_id: "clk1", email: "a@b.example" },
+    { ...asItIs, click_id: "clk1", url: "https://shop.example/?via=bob" },
+  ]);
+  assert.equal(p.scope.affonso_referral, "clk2");
+  assert.deepEqual(p.store, { theme: "dark", t: "the page's own", t1: "{" });
+});
+
+test("what the edge will never take does not wait", async () => {
+  const p = page({ url: landing, policy: nonce, answer: () => 400 });
+  await p.load();
+  assert.deepEqual(p.store, {});
+});
+
+const deny = () => {
+  throw new Error("SecurityError");
+};
+test("where nothing can be stored it waits in memory", async () => {
+  for (const change of [
+    (scope) => delete scope.localStorage,
+    (scope) => Object.defineProperty(scope, "localStorage", { get: deny }),
+    (scope) => (scope.localStorage = null),
+  ]) {
+    let up = false;
+    const p = page({ url: landing, policy: nonce, change, answer: () => (up ? { cid: "clk1" } : undefined) });
+    await p.load();
+    up = true;
+    await p.fire("online");
+    assert.equal(p.scope.affonso_referral, "clk1");
+  }
 });
 
 test("a route change with a referral is recorded, and no address twice", async () => {
@@ -366,9 +404,6 @@ test("consent without a referral asks nobody; a failed one can be given again", 
   assert.equal(p.bodies().at(-1).upgradeClickId, "clk1");
 });
 
-const deny = () => {
-  throw new Error("SecurityError");
-};
 const hostile = {
   "cookies are forbidden": (scope) => Object.defineProperty(scope.document, "cookie", { get: deny, set: deny }),
   "the cookie is broken": (scope) => (scope.document.cookie = "affonso_referral=%E0%A4%A; affonso_data=%7B"),

@@ -1,5 +1,5 @@
 import { parameters, workerName } from "./site";
-import { base, isSameOrigin, tag } from "./tag";
+import { base, isSameOrigin, settings, tag } from "./tag";
 
 /** Fields of `/track`; `url` stands for all that an address can hold. */
 export type Fields = Record<string, string>;
@@ -45,7 +45,7 @@ const workerUrl = (url: string): string =>
  */
 const mayWork = (): boolean =>
   isSameOrigin &&
-  tag!.dataset.parser !== "edge" &&
+  settings.parser !== "edge" &&
   !tag!.nonce &&
   !tag!.integrity &&
   !trustedTypes?.defaultPolicy &&

@@ -1,4 +1,5 @@
 import type { AffonsoCoupon, AffonsoDiscount } from "../usher";
+import { decoratePage } from "./checkout";
 
 /** What came with the click. */
 interface Offer {
@@ -6,8 +7,7 @@ interface Offer {
   affiliateCoupons?: AffonsoCoupon[] | null;
 }
 
-let id = "";
-let announced = "";
+let announced: string | undefined;
 let offer: Offer | undefined;
 
 /** A cookie's decoded value; empty when there is none, or when cookies are forbidden here. */
@@ -19,7 +19,7 @@ const cookie = (name: string): string => {
   }
 };
 
-export const clickId = (): string | null => id || cookie("affonso_referral") || null;
+export const clickId = (): string | undefined => window.affonso_referral || cookie("affonso_referral") || undefined;
 
 export const currentOffer = (): Offer => {
   try {
@@ -31,6 +31,7 @@ export const currentOffer = (): Offer => {
 
 /** Tells the page once for each id. */
 const announce = (): void => {
+  const id = window.affonso_referral;
   if (id && announced !== id) {
     announced = id;
     dispatchEvent(new CustomEvent("affonso_referral_ready", { detail: id }));
@@ -40,17 +41,19 @@ const announce = (): void => {
 /** Takes what the edge answered. An empty id leaves everything as it is. */
 export const take = (cid: unknown, data?: Offer | null): void => {
   if (cid) {
-    window.affonso_referral = id = "" + cid;
+    window.affonso_referral = "" + cid;
     offer = data || offer;
     announce();
+    decoratePage();
   }
 };
 
 /** Takes an earlier visit's cookie: the id at once, the event when the rest of the page can have its listeners. */
 export const takeCookie = (): void => {
-  id = cookie("affonso_referral");
+  const id = cookie("affonso_referral");
   if (id) {
     window.affonso_referral = id;
+    decoratePage();
     if (document.readyState === "loading") {
       document.addEventListener("DOMContentLoaded", announce);
     } else {

@@ -1,20 +1,41 @@
 import type { AffonsoSignup } from "../usher";
 import { clickId, currentOffer, take, takeCookie } from "./click";
 import { json, request } from "./net";
+import { more } from "./loan";
+import { deliver } from "./queue";
 import { bindName, codesName, signupsName } from "./site";
-import { consentRequired, programId } from "./tag";
-import { grant, visit, visiting } from "./visit";
+import { consentRequired } from "./tag";
+import { grant, next, resume, visit } from "./visit";
 
-/** Sends what belongs to a click, when there is one. Whether it was taken. */
-const post = async (path: string, fields: object): Promise<boolean> => {
-  await visiting;
-  const click_id = clickId();
-  return !!(click_id && (await request([path], { programId, click_id, ...fields }))?.ok);
+/** Sends what belongs to a click, when there is one or one is on its way. Whether it was taken. */
+const post = (name: string, fields: object): Promise<boolean> =>
+  next(async (reached) => (!!clickId() || !reached) && deliver(name, { click_id: clickId(), ...fields }));
+
+/** Tells when a script changes the address without a load. */
+const watchAddress = (): void => {
+  addEventListener("popstate", visit);
+  const { navigation } = window as { navigation?: EventTarget };
+  if (navigation) {
+    navigation.addEventListener("currententrychange", visit);
+  } else {
+    for (const name of ["pushState", "replaceState"] as const) {
+      const change = history[name];
+      history[name] = function (...all) {
+        change.apply(this, all);
+        visit();
+      };
+    }
+  }
 };
 
 const start = (): void => {
-  visit();
-  addEventListener("popstate", visit);
+  resume();
+  addEventListener("online", resume);
+  addEventListener("pageshow", ({ persisted }: PageTransitionEvent) => {
+    if (persisted) takeCookie();
+    resume();
+  });
+  watchAddress();
 };
 
 if (!window.Affonso?.applyCode) {
@@ -23,7 +44,7 @@ if (!window.Affonso?.applyCode) {
       const { email, externalUserId, name } = typeof who == "string" ? { email: who } : who || {};
       return post(signupsName, { email, external_user_id: externalUserId, name });
     },
-    getReferralId: clickId,
+    getReferralId: () => clickId() || null,
     isConsentRequired: () => consentRequired,
     getDiscount: () => currentOffer().discount || null,
     getAffiliateCoupons: () => currentOffer().affiliateCoupons || [],
@@ -35,8 +56,10 @@ if (!window.Affonso?.applyCode) {
     bind: (orderId) => post(bindName, { order_id: String(orderId) }),
   };
   window.affonsoConsentGranted = grant;
+  window.affonsoConsentWithdrawn = () => more((part, loan) => part.withdraw(loan));
+  if (consentRequired) more((part, loan) => part.managers(loan));
   takeCookie();
-  if ("prerendering" in document && document.prerendering) {
+  if ((document as { prerendering?: boolean }).prerendering) {
     document.addEventListener("prerenderingchange", start);
   } else {
     start();

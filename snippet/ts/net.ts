@@ -1,4 +1,7 @@
-import { base, isSameOrigin } from "./tag";
+import { base } from "./tag";
+
+/** An edge that hangs shall not hold up a page that waits for its answer. */
+const ANSWER_MS = 2e4;
 
 /**
  * GET of a path below the base, or POST when there is a body. Never rejects: undefined when there was no answer. A request
@@ -7,7 +10,8 @@ import { base, isSameOrigin } from "./tag";
 export const request = async (path: string[], body?: object): Promise<Response | undefined> => {
   try {
     return await fetch([base, ...path.map(encodeURIComponent)].join("/"), {
-      credentials: isSameOrigin ? "same-origin" : "include",
+      credentials: "include",
+      signal: (AbortSignal as any).timeout?.(ANSWER_MS),
       ...(body && {
         method: "POST",
         headers: { "content-type": "application/json" },

@@ -1,3 +1,5 @@
+import { asksConsent, honoursGpc } from "./site";
+
 /** Our own tag. `currentScript` is null in modules and with some loaders, and another script's when we were bundled. */
 const find = (): HTMLScriptElement | null => {
   const current = document.currentScript as HTMLScriptElement | null;
@@ -5,23 +7,20 @@ const find = (): HTMLScriptElement | null => {
 };
 
 export const tag = find();
+/** What our tag says in its `data-` attributes. */
+export const settings: Partial<Record<"affonso" | "apiBase" | "domains" | "parser" | "requiresConsent", string>> = tag?.dataset || {};
 
-/** An attribute of our tag; empty when it is not there. */
-const attribute = (name: string): string => tag?.getAttribute("data-" + name) || "";
-
-export const programId = attribute("affonso") || undefined;
-export const consentRequired = attribute("requires-consent") === "true";
-/** Whole days, as the tag says them. The site's own setting decides. */
-export const cookieDuration = +(/^\d{1,3}$/.exec(attribute("cookie_duration")) || 0) || undefined;
+export const consentRequired = !!asksConsent || settings.requiresConsent === "true";
+/** The browser says that the visitor wants none of this (<https://www.w3.org/TR/gpc/>). */
+export const optedOut = !!honoursGpc && (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
 
 /**
  * Where our requests go, without a slash at its end: `data-api-base`, else the folder of our own file. The platform's
  * guide also names it `js/pixel.min.js` below the base.
  */
 const findBase = (): string => {
-  const given = attribute("api-base");
-  const from = new URL(given || tag?.src || "", document.baseURI);
-  return from.origin + from.pathname.replace(given ? /\/$/ : /(\/js\/pixel\.min\.js|\/[^/]*)$/, "");
+  const { origin, pathname } = new URL(settings.apiBase || tag!.src, location.href);
+  return origin + pathname.replace(settings.apiBase ? /\/$/ : /(\/js\/pixel\.min\.js|\/[^/]*)$/, "");
 };
 
 export const base = findBase();

@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 /** Debian's Chromium itself: its wrapper turns features off that shoppers have on. */
 const executablePath = process.env.CHROMIUM ?? "/usr/lib/chromium/chromium";
 /** Hosts of the tests, all on this machine. Every other name does not resolve: the browser calls home whatever it is told. */
-const resolve = "MAP *.shop.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1";
+const resolve = "MAP *.shop.test 127.0.0.1, MAP *.pay.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1";
 const args = [
   "--no-sandbox", // root, as CI is, has no sandbox
   "--disable-gpu",

@@ -10,7 +10,7 @@ use http::{
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use std::{borrow::Cow, net::IpAddr};
-use usher_model::{ClickId, CookieDomain, limits::COOKIE_DATA_BYTES};
+use usher_model::{ClickId, CookieDomain, Site, limits::COOKIE_DATA_BYTES};
 
 const REFERRAL: &str = "affonso_referral";
 const DATA: &str = "affonso_data";
@@ -109,6 +109,15 @@ fn domain<'d>(policy: &'d CookieDomain, host: &'d str) -> Option<&'d str> {
     }
 }
 
+/// The site's domains, each of which has cookies of its own; none where all its hosts share them.
+pub(crate) fn domains(site: &Site) -> Vec<&str> {
+    let mut all: Vec<&str> =
+        site.hosts.iter().map(|host| domain(&site.cookie_domain, host).unwrap_or(host)).collect();
+    all.sort_unstable();
+    all.dedup();
+    if all.len() > 1 { all } else { Vec::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +203,20 @@ mod tests {
         ] {
             assert_eq!(domain(&named, host), wanted, "{host}");
         }
+    }
+
+    #[test]
+    fn only_domains_with_cookies_of_their_own_are_listed() {
+        let domains = |hosts: &[&str], cookie_domain: CookieDomain| {
+            let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+            let site = Site { hosts, cookie_domain, ..fixture::site() };
+            super::domains(&site).join(" ")
+        };
+        let two = ["www.shop.co.uk", "pay.example", "shop.co.uk"];
+        assert_eq!(domains(&two, CookieDomain::Registrable), "pay.example shop.co.uk");
+        assert_eq!(domains(&two, CookieDomain::Host), "pay.example shop.co.uk www.shop.co.uk");
+        assert_eq!(domains(&["shop.example", "go.shop.example"], CookieDomain::Registrable), "");
+        assert_eq!(domains(&["localhost"], CookieDomain::Registrable), "");
     }
 
     fn read(lines: &[&[u8]]) -> Option<String> {

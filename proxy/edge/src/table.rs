@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use ipnet::IpNet;
 use std::{collections::HashMap, sync::Arc};
-use usher_model::{Site, SiteName};
+use usher_model::{Consent, Site, SiteName};
 use usher_origin::Origin;
 use usher_page::Tagger;
 use usher_providers::Webhook;
@@ -38,6 +38,7 @@ pub(crate) struct Table {
     pub(crate) suffix_list: Asset,
     pub(crate) parser: Asset,
     pub(crate) worker: Asset,
+    pub(crate) more: Asset,
 }
 
 /// One site as the edge shows it.
@@ -85,6 +86,7 @@ impl Table {
             suffix_list: Asset::new(Bytes::from_static(snippet::PSL_JS.as_bytes()), JAVASCRIPT, Keep::Hour),
             parser: Asset::new(Bytes::from_static(snippet::WASM), WASM, Keep::Forever),
             worker: Asset::new(Bytes::from_static(snippet::WORKER_JS.as_bytes()), JAVASCRIPT, Keep::Forever),
+            more: Asset::new(Bytes::from_static(snippet::MORE_JS.as_bytes()), JAVASCRIPT, Keep::Forever),
         }
     }
 
@@ -136,17 +138,8 @@ impl Face {
             Origin::new(settings, &metrics.tunnels)
         });
         let tagger = (origin.is_some() && site.tag).then(|| Tagger::new(tag(&site, &site.prefix)));
-        let told = snippet::Names {
-            track: &names.track,
-            signups: &names.signups,
-            codes: &names.codes,
-            bind: &names.bind,
-            worker: snippet::WORKER_NAME,
-        };
-        let parameters: Vec<&str> = site.parameters.names().iter().map(String::as_str).collect();
-        let script = snippet::pixel(&told, &parameters);
         Self {
-            script: Asset::new(script.into(), JAVASCRIPT, Keep::Hour),
+            script: Asset::new(script(&site, &names).into(), JAVASCRIPT, Keep::Hour),
             keys: Keys::new(&site.api_keys, &site.signing_secrets),
             webhooks: webhooks
                 .into_iter()
@@ -161,6 +154,26 @@ impl Face {
             site: Arc::new(site),
         }
     }
+}
+
+/// The snippet of a site.
+fn script(site: &Site, names: &Names) -> String {
+    let told = snippet::Names {
+        track: &names.track,
+        signups: &names.signups,
+        codes: &names.codes,
+        bind: &names.bind,
+        consent: &names.consent,
+        worker: snippet::WORKER_NAME,
+        more: snippet::MORE_NAME,
+    };
+    let settings = snippet::Settings {
+        parameters: site.parameters.names().iter().map(String::as_str).collect(),
+        domains: cookie::domains(site),
+        asks_consent: site.consent == Consent::Required,
+        honours_gpc: site.honour_gpc,
+    };
+    snippet::pixel(&told, &settings)
 }
 
 #[cfg(test)]

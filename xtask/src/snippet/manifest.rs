@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 /// The manifest's own name.
 pub(crate) const FILE: &str = "MANIFEST";
 /// The files that are made.
-pub(crate) const OUTPUTS: [&str; 4] = ["names.rs", "pixel.js", "tracker.wasm", "worker.js"];
+pub(crate) const OUTPUTS: [&str; 5] = ["more.js", "names.rs", "pixel.js", "tracker.wasm", "worker.js"];
 /// Files and folders that they are made from. What `referral` and `tracker-wasm` depend on is in `cargo tree`.
 const INPUTS: [&str; 10] = [
     "referral/src",

@@ -1,0 +1,85 @@
+import { clickId } from "./click";
+import { more } from "./loan";
+import { domains } from "./site";
+import { settings } from "./tag";
+
+/** Where a link's query takes the click's id, and as what: the pages of payment providers and the site's other domains. */
+const places: Record<string, string> = {
+  "buy.stripe.com": "client_reference_id",
+  "buy.polar.sh": "reference_id",
+  "checkout.dodopayments.com": "metadata_affonso_referral",
+  "creem.io/payment": "metadata[affonso_referral]",
+};
+for (const domain of [domains, settings.domains].join().split(/[\s,]+/))
+  if (domain && !("." + location.hostname).endsWith("." + domain)) places[domain] = "affonso_id";
+const selector =
+  Object.keys(places).map((place) => `a[href*="${place}"],form[action*="${place}"]`) + ",stripe-buy-button,stripe-pricing-table";
+
+let id: string | undefined;
+/** The id before this one. Where it stands the new one takes its place; nobody else's value is touched. */
+let before: string | undefined;
+const isFree = (held: unknown): boolean => !held || held === before;
+
+/** In what the id goes along to this address. */
+const fieldOf = ({ hostname, pathname }: URL): string | undefined =>
+  places[Object.keys(places).find((place) => ("." + hostname + pathname).includes("." + place + "/"))!];
+
+/** The address, with the id where it leads to a place that takes one. */
+const decorated = (address: string): string => {
+  const url = new URL(address, location.href);
+  const field = fieldOf(url);
+  if (!field) return address;
+  if (isFree(url.searchParams.get(field))) url.searchParams.set(field, id!);
+  return url.href;
+};
+
+const search = (node: any): void => {
+  if (node.matches?.(selector)) decorate(node);
+  node.querySelectorAll?.(selector).forEach(decorate);
+};
+const decorate = (element: any): void => {
+  const name = ["href", "action"].find((name) => element[name]);
+  if (!name) {
+    if (isFree(element.getAttribute("client-reference-id"))) element.setAttribute("client-reference-id", id);
+  } else if (decorated(element[name]) !== element[name]) {
+    element[name] = decorated(element[name]);
+  }
+};
+
+const observe = (records: MutationRecord[]): void => {
+  if ((window as any).Paddle) more((part, loan) => part.paddle(loan));
+  records.forEach(({ target, addedNodes }) => (addedNodes[0] ? addedNodes.forEach(search) : search(target)));
+};
+
+const watch = (): void => {
+  new MutationObserver(observe).observe(document, { subtree: true, childList: true, attributeFilter: ["href"] });
+  document.addEventListener("load", () => observe([]), true);
+  // The browser puts a form's fields where its address had a query.
+  addEventListener("formdata", ({ target, formData }: any) => {
+    const field = fieldOf(new URL(target.action));
+    if (field) formData.set(field, id);
+  });
+  // Checkouts that a script opens. Whatever else it opens goes its usual way.
+  const { open } = window;
+  window.open = (address, ...more) => open.call(window, address && decorated("" + address), ...more);
+  (window as any).navigation?.addEventListener("navigate", (event: any) => {
+    const { url } = event.destination;
+    const to = decorated(url);
+    if (to !== url && !event.formData) {
+      event.preventDefault();
+      location.assign(to);
+    }
+  });
+};
+
+/** The click is known, or another one now: checkouts are given its id, also those that come later. */
+export const decoratePage = (): void => {
+  try {
+    before = id;
+    id = clickId();
+    if (id) search(document);
+    if (!before) watch();
+  } catch {
+    // a page that has no such things
+  }
+};
