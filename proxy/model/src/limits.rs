@@ -74,8 +74,10 @@ pub const H2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What of an answer waits in one stream for the client's window.
 pub const H2_SEND_BYTES: usize = 64 * 1024;
-/// How often a quiet client is asked whether it is still there, and how long it may take to answer.
-pub const H2_PING_MS: u64 = 20_000;
+/// How often a quiet client is asked whether it is still there.
+pub const H2_PING_MS: u64 = 60_000;
+/// How long it may take to answer.
+pub const H2_PONG_MS: u64 = 20_000;
 /// Frames that ask for nothing (PING, SETTINGS, PRIORITY, resets, empty ones) in one go.
 pub const H2_IDLE_FRAMES: u32 = 1_000;
 /// Milliseconds until one more of them is taken.

@@ -79,7 +79,7 @@ fn builder() -> http2::Builder<TokioExecutor> {
         .max_send_buf_size(limits::H2_SEND_BYTES)
         .max_local_error_reset_streams(limits::H2_STREAMS as usize)
         .keep_alive_interval(Duration::from_millis(limits::H2_PING_MS))
-        .keep_alive_timeout(Duration::from_millis(limits::H2_PING_MS));
+        .keep_alive_timeout(Duration::from_millis(limits::H2_PONG_MS));
     builder
 }
 

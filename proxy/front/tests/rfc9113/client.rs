@@ -6,7 +6,8 @@ use http_body_util::{BodyExt, Full};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
-    time::timeout,
+    task::JoinHandle,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use usher_front::{Flow, Inbound, Protocol};
@@ -118,13 +119,31 @@ pub(crate) struct Client {
     came: Vec<u8>,
 }
 
+/// How requests are answered, once their bodies were read.
+#[derive(Clone, Copy)]
+pub(crate) enum Reply {
+    /// With [`CONTENT`].
+    Content,
+    /// With that after some time.
+    Late(Duration),
+    /// With so many bytes.
+    Long(usize),
+}
+
 impl Client {
     pub(crate) fn open() -> Self {
+        Self::answered(Reply::Content).0
+    }
+
+    /// The connection, what lets it drain, and how it ends.
+    pub(crate) fn answered(
+        reply: Reply,
+    ) -> (Self, CancellationToken, JoinHandle<Result<(), usher_front::End>>) {
         let (io, server) = tokio::io::duplex(1 << 20);
-        let drain = CancellationToken::new(); // it is never cancelled
-        let served = usher_front::serve(Flow::new(server, ()), Protocol::Http2, drain, answer);
-        tokio::spawn(served);
-        Self { io, came: Vec::new() }
+        let drain = CancellationToken::new();
+        let service = move |request| answer(reply, request);
+        let served = usher_front::serve(Flow::new(server, ()), Protocol::Http2, drain.clone(), service);
+        (Self { io, came: Vec::new() }, drain, tokio::spawn(served))
     }
 
     pub(crate) async fn send(&mut self, script: Script) {
@@ -164,6 +183,10 @@ impl Client {
         let mut frames = Vec::new();
         loop {
             match self.next(Duration::from_secs(2)).await {
+                // Whether the client is there is asked now and then.
+                Ok(Frame { kind: PING, flags: 0, payload, .. }) => {
+                    self.send(Script::default().frame(PING, ACK, 0, &payload)).await;
+                }
                 Ok(frame) => frames.push(frame),
                 Err(end) => return Seen { frames, is_closed: end == End::Closed },
             }
@@ -178,9 +201,17 @@ pub(crate) enum End {
     Silent,
 }
 
-async fn answer(request: Request<Inbound>) -> Response<Full<Bytes>> {
+async fn answer(reply: Reply, request: Request<Inbound>) -> Response<Full<Bytes>> {
     let is_read = request.into_body().collect().await.is_ok();
-    let mut response = Response::new(Full::new(Bytes::from_static(CONTENT)));
+    let content = match reply {
+        Reply::Content => Bytes::from_static(CONTENT),
+        Reply::Late(after) => {
+            sleep(after).await;
+            Bytes::from_static(CONTENT)
+        }
+        Reply::Long(bytes) => Bytes::from(vec![b'x'; bytes]),
+    };
+    let mut response = Response::new(Full::new(content));
     if !is_read {
         *response.status_mut() = StatusCode::BAD_REQUEST;
     }

@@ -3,6 +3,7 @@
 
 mod cases;
 mod client;
+mod limits;
 mod table;
 
 use client::{Client, PING, Script};
