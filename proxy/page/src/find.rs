@@ -4,13 +4,24 @@
 
 use crate::{policy::is_nonce, tag::Tag};
 use lol_html::{
-    HandlerResult, MemorySettings, OutputSink,
+    HandlerResult, MemorySettings, OutputSink, Selector,
     errors::RewritingError,
     html_content::Doctype,
     send::{DocumentContentHandlers, Element, ElementContentHandlers, HtmlRewriter, Settings},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+};
 use usher_model::limits::PAGE_HELD_BYTES;
+
+/// Every element.
+static EVERY: LazyLock<Option<Selector>> = LazyLock::new(|| "*".parse().ok());
+
+/// The parser need not go on: what there is to know is known.
+#[derive(Debug, thiserror::Error)]
+#[error("the place is known")]
+struct Known;
 
 /// Reads a page from its beginning until it knows.
 pub(crate) struct Finder {
@@ -73,8 +84,8 @@ impl Finder {
         });
         let memory = MemorySettings::new().with_max_allowed_memory_usage(PAGE_HELD_BYTES);
         let mut settings = Settings::new_send().append_document_content_handler(document);
-        if let Ok(every) = "*".parse() {
-            settings = settings.append_element_content_handler((std::borrow::Cow::Owned(every), everything));
+        if let Some(every) = &*EVERY {
+            settings = settings.append_element_content_handler((Cow::Borrowed(every), everything));
         }
         let settings = settings.with_memory_settings(memory).with_strict(false);
         Self { rewriter: HtmlRewriter::new(settings, Passed(Arc::clone(&seen))), seen }
@@ -97,14 +108,11 @@ impl Finder {
 /// What every start tag is looked at for, until the place is found.
 fn see(shared: &Arc<Mutex<Seen>>, tag: &Tag, element: &mut Element<'_, '_>) -> HandlerResult {
     let mut seen = lock(shared);
-    if seen.place.is_some() {
-        return Ok(());
-    }
     let name = element.tag_name();
     seen.whole |= matches!(name.as_str(), "html" | "head");
     if !seen.whole {
         seen.place = Some(Place::Nowhere);
-        return Ok(());
+        return seen.verdict();
     }
     match name.as_str() {
         // AMP pages are none any more with a script of one's own (https://amp.dev/documentation/guides-and-tutorials/learn/spec/amphtml).
@@ -129,7 +137,7 @@ fn see(shared: &Arc<Mutex<Seen>>, tag: &Tag, element: &mut Element<'_, '_>) -> H
             seen.put(start);
         }
     }
-    Ok(())
+    seen.verdict()
 }
 
 /// Does something where the element's own end tag begins. One that an element around it ends has none.
@@ -145,12 +153,17 @@ fn at_end(
             if end.name() == name {
                 act(&mut lock(&shared), end.source_location().bytes().start);
             }
-            Ok(())
+            lock(&shared).verdict()
         }));
     }
 }
 
 impl Seen {
+    /// Goes on only while the place is not known.
+    fn verdict(&self) -> HandlerResult {
+        if self.place.is_some() { Err(Known.into()) } else { Ok(()) }
+    }
+
     fn put(&mut self, at: usize) {
         if self.place.is_none() && self.templates == 0 {
             self.place = Some(Place::At(at, std::mem::take(&mut self.particulars)));

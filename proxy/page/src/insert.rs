@@ -6,7 +6,9 @@ use crate::{
     policy::{Policies, Target, Verdict},
     tag::{self, Tag},
 };
+use bytes::Bytes;
 use std::sync::Arc;
+use usher_model::limits::PAGE_STEP_BYTES;
 
 /// What is to be put into one page.
 #[derive(Clone, Debug)]
@@ -42,6 +44,24 @@ impl Plan {
         let path = &self.tag.src;
         policies.judge(Target { authority: &self.authority, path, called: path }, nonce)
     }
+}
+
+/// The page with the tag at its place; `None` when it has none.
+pub(crate) fn into_whole(plan: &Plan, html: &[u8]) -> Option<Bytes> {
+    if plan.is_hopeless() {
+        return None;
+    }
+    let mut finder = Finder::new(Arc::clone(&plan.tag));
+    let Place::At(at, page) = html.chunks(PAGE_STEP_BYTES).find_map(|piece| finder.read(piece))? else {
+        return None;
+    };
+    let (before, after) = html.split_at_checked(at)?;
+    let tag = plan.html(&page)?;
+    let mut whole = Vec::with_capacity(html.len() + tag.len());
+    for piece in [before, tag.as_bytes(), after] {
+        whole.extend_from_slice(piece);
+    }
+    Some(whole.into())
 }
 
 /// Lets one page through.

@@ -2,11 +2,12 @@
 
 use crate::{
     body::Tagged,
-    insert::Plan,
+    coding::Coding,
+    insert::{self, Plan},
     page::{self, Handling},
 };
 use bytes::Bytes;
-use http::{Method, Response, request::Parts};
+use http::{Method, Response, request::Parts, response};
 use http_body::Body;
 use std::{fmt::Write as _, sync::Arc};
 
@@ -73,6 +74,29 @@ impl Tagger {
             }
         };
         Response::from_parts(answer, body)
+    }
+}
+
+impl Tagger {
+    /// The same for an answer that is here whole: what goes out instead of `html`, or `None` where it has to be
+    /// [`Tagger::decorate`]d like one that streams.
+    pub fn decorate_whole(&self, head: &Parts, answer: &mut response::Parts, html: &Bytes) -> Option<Bytes> {
+        match page::handling(head, answer) {
+            Handling::Leave => Some(html.clone()),
+            Handling::Part(field) => {
+                page::vary_by(&mut answer.headers, field);
+                Some(html.clone())
+            }
+            Handling::Put { coding: Coding::Identity, policies, authority }
+                if head.method != Method::HEAD =>
+            {
+                let plan = Plan { tag: Arc::clone(&self.tag), policies, authority };
+                let Some(tagged) = insert::into_whole(&plan, html) else { return Some(html.clone()) };
+                page::unpin(&mut answer.headers);
+                Some(tagged)
+            }
+            Handling::Put { .. } => None,
+        }
     }
 }
 

@@ -9,11 +9,11 @@ use crate::{
     rescue::rescue,
     table::Table,
 };
-use http::{Method, header::CONTENT_TYPE};
-use http_body_util::{Full, combinators::UnsyncBoxBody};
+use http::{Method, Response, header::CONTENT_TYPE};
+use http_body_util::combinators::UnsyncBoxBody;
 use usher_core::capture;
 use usher_front::Inbound;
-use usher_origin::Visitor;
+use usher_origin::{BodyStream, Visitor};
 
 /// Its answer. Where the address names an affiliate, a click is made meanwhile; the answer comes whatever has become of that, and
 /// of the store and the platform.
@@ -27,8 +27,8 @@ pub(super) async fn act(call: &Call<'_>, table: &Table, body: Inbound) -> Result
     let is_referred = landing.is_some();
     let landing = landing.and_then(|landing| Landing::begin(call, Ground::Page, landing).ok());
 
-    let answer = match forward(call, table, body).await {
-        Ok(answer) => answer,
+    let mut answer = match forward(call, table, body).await {
+        Ok(answer) => tagged(call, answer),
         Err(fault) if landing.is_some() => rescue(&fault),
         Err(fault) => return Err(fault),
     };
@@ -36,18 +36,30 @@ pub(super) async fn act(call: &Call<'_>, table: &Table, body: Inbound) -> Result
         Some(landing) => landing.granted(call).await,
         None => None,
     };
-    let is_page = is_html(&answer);
-    let mut answer = tagged(call, answer);
     // Another visitor's copy of such a page would come without their cookie, or with somebody else's.
-    if grant.is_some() || (is_referred && is_page) {
+    if grant.is_some() || (is_referred && is_html(&answer)) {
         landing::keep_private(answer.headers_mut());
     }
     Ok(Outcome { answer, grant })
 }
 
 /// Puts the tag in, if it is a page.
-fn tagged(call: &Call<'_>, answer: Answer) -> Answer {
-    let Some(tagger) = &call.face.tagger else { return answer };
+fn tagged(call: &Call<'_>, answer: Response<BodyStream>) -> Answer {
+    let (mut parts, body) = answer.into_parts();
+    let tagger = call.face.tagger.as_ref();
+    let body = match body.into_whole() {
+        Ok(whole) => {
+            let done = tagger
+                .map_or(Some(whole.clone()), |tagger| tagger.decorate_whole(call.head, &mut parts, &whole));
+            match done {
+                Some(done) => return Response::from_parts(parts, done.into()),
+                None => Body::from(whole),
+            }
+        }
+        Err(stream) => Body::Stream(UnsyncBoxBody::new(stream)),
+    };
+    let answer = Response::from_parts(parts, body);
+    let Some(tagger) = tagger else { return answer };
     tagger.decorate(call.head, answer).map(|body| match body.into_untouched() {
         Ok(body) => body,
         Err(tagged) => Body::Stream(UnsyncBoxBody::new(tagged)),
@@ -60,7 +72,7 @@ fn is_html(answer: &Answer) -> bool {
 }
 
 /// What the origin says.
-async fn forward(call: &Call<'_>, table: &Table, body: Inbound) -> Result<Answer, Fault> {
+async fn forward(call: &Call<'_>, table: &Table, body: Inbound) -> Result<Response<BodyStream>, Fault> {
     let origin = call.face.origin.as_ref().ok_or(Fault::Outside)?;
     let visitor = Visitor {
         address: call.address,
@@ -68,14 +80,8 @@ async fn forward(call: &Call<'_>, table: &Table, body: Inbound) -> Result<Answer
         host: call.host,
         is_vouched_for: client::is_trusted(call.peer.address.to_canonical(), &table.trusted),
     };
-    match origin.forward(call.head, body, &visitor).await {
-        Ok(answer) => Ok(answer.map(|body| match body.into_whole() {
-            Ok(whole) => Body::Whole(Full::new(whole)),
-            Err(stream) => Body::Stream(UnsyncBoxBody::new(stream)),
-        })),
-        Err(failure) => {
-            call.face.meters.unanswered(&failure, origin.address());
-            Err(Fault::Origin(failure))
-        }
-    }
+    origin.forward(call.head, body, &visitor).await.map_err(|failure| {
+        call.face.meters.unanswered(&failure, origin.address());
+        Fault::Origin(failure)
+    })
 }

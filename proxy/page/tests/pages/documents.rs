@@ -139,6 +139,23 @@ fn headers_tell_of_the_page_as_it_is() {
 }
 
 #[test]
+fn a_page_that_is_here_whole_keeps_what_it_is_known_by_unless_it_is_changed() {
+    let fields = [("etag", "\"a\""), ("content-length", "87")];
+    let (head, page) = super::whole(b"<li>a part</li>", &fields);
+    assert_eq!(
+        (&head.headers["etag"], page.as_slice()),
+        (&"\"a\"".parse().unwrap(), &b"<li>a part</li>"[..])
+    );
+    let (head, page) = super::whole(WHOLE.as_bytes(), &fields);
+    assert_eq!(&head.headers["etag"], "W/\"a\"");
+    assert!(!head.headers.contains_key("content-length"));
+    assert_eq!(page, WHOLE.replace("</head>", &format!("{HTML}</head>")).into_bytes());
+    let (head, page) =
+        super::whole(WHOLE.as_bytes(), &[("content-security-policy", "script-src 'none'"), fields[0]]);
+    assert_eq!((&head.headers["etag"], page.as_slice()), (&"\"a\"".parse().unwrap(), WHOLE.as_bytes()));
+}
+
+#[test]
 fn a_tag_of_many_kilobytes_passes() {
     let long = format!("<html><head><link href='data:{}'></head><body>", "x".repeat(300_000));
     assert_eq!(put_into(&long, &[]), long, "too long to look for the place");
@@ -185,7 +202,8 @@ proptest! {
         let at = got.windows(HTML.len()).position(|window| window == HTML.as_bytes());
         let rest = at.map_or(got.clone(), |at| [&got[..at], &got[at + HTML.len()..]].concat());
         prop_assert_eq!(&rest, &page);
-        // However it comes in pieces, the place is the same.
+        // However it comes in pieces, or whole, the place is the same.
+        prop_assert_eq!(&super::whole(&page, &[]).1, &got);
         let at_once = through(&[], Origin::sends([page])).bytes();
         prop_assert_eq!(at_once, got);
     }

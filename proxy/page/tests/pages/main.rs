@@ -107,6 +107,20 @@ fn decorated(
     (parts, Box::pin(body))
 }
 
+/// What becomes of a page that is here whole.
+fn whole(page: &[u8], fields: &[(&str, &str)]) -> (response::Parts, Vec<u8>) {
+    let request = Request::builder().uri("/").header("host", "shop.example").body(());
+    let mut response = Response::builder().header("content-type", "text/html");
+    for (name, value) in fields {
+        response = response.header(*name, *value);
+    }
+    let head = request.expect("a request").into_parts().0;
+    let mut answer = response.body(()).expect("an answer").into_parts().0;
+    let page = Bytes::copy_from_slice(page);
+    let done = tagger().decorate_whole(&head, &mut answer, &page);
+    (answer, done.expect("it is not encoded").to_vec())
+}
+
 /// Reads until the origin waits (`true`) or the page has ended.
 fn read(body: &mut Pin<Box<Tagged<Origin>>>, got: &mut Got) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
