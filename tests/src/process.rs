@@ -166,9 +166,7 @@ impl Process {
             if let Some(heir) = self.heir {
                 let _ =
                     Command::new("kill").args(["-KILL", &heir.to_string()]).stderr(Stdio::null()).status();
-                while is_running(heir) {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
+                wait_for_the_end(heir);
                 watchdog::forget(heir);
             }
         }
@@ -202,6 +200,13 @@ impl Drop for Process {
 impl Said {
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<String>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "no event tells of the end of a process that is no child")]
+fn wait_for_the_end(process: u32) {
+    while is_running(process) {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 let store = config.store_url.clone();
                 // Beside the start, which must not wait for a Redis that is away.
                 tokio::spawn(async move { warn_of_store(&store).await });
-                serve::run(&path, config).await
+                Box::pin(serve::run(&path, config)).await
             })?;
             ExitCode::SUCCESS
         }
