@@ -100,7 +100,8 @@ fn is_http_11(version: &[u8]) -> Result<bool, Offence> {
 }
 
 /// The methods of <https://www.iana.org/assignments/http-methods>: an origin may be a calendar or a WebDAV server. Without
-/// `CONNECT`, as this is no forward proxy, and `TRACE`, which shows cookies to scripts.
+/// `CONNECT`, as this is no forward proxy. `TRACE` is among them to be told that it is not allowed; whoever routes has to do
+/// so, for it would show scripts what cookies they may not see.
 pub(super) fn is_method(method: &[u8]) -> bool {
     matches!(
         method,
@@ -111,6 +112,7 @@ pub(super) fn is_method(method: &[u8]) -> bool {
             | b"PUT"
             | b"DELETE"
             | b"PATCH"
+            | b"TRACE"
             | b"QUERY"
             | b"ACL"
             | b"BASELINE-CONTROL"

@@ -127,7 +127,7 @@ impl Offence {
         let (status, body) = (self.status(), self.body());
         let reason = status.canonical_reason().unwrap_or_default();
         let head = format!(
-            "HTTP/1.1 {} {reason}\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Type: text/plain\r\n\
+            "HTTP/1.1 {} {reason}\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Type: application/json\r\n\
              X-Content-Type-Options: nosniff\r\nContent-Length: {}\r\n\r\n",
             status.as_u16(),
             body.len()
@@ -135,9 +135,8 @@ impl Offence {
         Bytes::from(head + &body)
     }
 
-    /// What the client is told, as text.
-    #[must_use]
-    pub fn body(self) -> String {
-        format!("{}: {self}\n", self.status().canonical_reason().unwrap_or_default())
+    /// What the client is told, as every error of the interface is (<https://docs.affonso.io/api/with-tracking-pixel>).
+    fn body(self) -> String {
+        format!(r#"{{"success":false,"error":{{"code":"VALIDATION_ERROR","message":"{self}"}}}}"#)
     }
 }

@@ -203,7 +203,7 @@ mod tests {
         }
         assert_eq!(checked(Version::HTTP_2, "/a", &[]).err(), Some(Offence::Host));
         assert!(checked(Version::HTTP_2, "/a", &[("host", "shop.example")]).is_ok());
-        for (method, taken) in [("CONNECT", false), ("TRACE", false), ("get", false), ("PROPFIND", true)] {
+        for (method, taken) in [("CONNECT", false), ("PURGE", false), ("get", false), ("PROPFIND", true)] {
             let request = Request::builder().version(Version::HTTP_2).method(method);
             let (mut head, ()) = request.uri("https://a.example/").body(()).expect("valid").into_parts();
             assert_eq!(check(&mut head).is_ok(), taken, "{method}");

@@ -90,14 +90,22 @@ fn lines_end_in_crlf() {
 
 #[test]
 fn methods_are_those_that_are_registered() {
-    for method in
-        ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "MKCALENDAR", "QUERY"]
-    {
+    for method in [
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "DELETE",
+        "OPTIONS",
+        "PATCH",
+        "PROPFIND",
+        "MKCALENDAR",
+        "QUERY",
+        "TRACE",
+    ] {
         passes_unchanged(request(&format!("{method} / HTTP/1.1"), &[]));
     }
-    for method in
-        ["get", "Get", "GETS", "CONNECT", "TRACE", "TRACK", "DEBUG", "PURGE", "M-SEARCH", "X", "PRI"]
-    {
+    for method in ["get", "Get", "GETS", "CONNECT", "TRACK", "DEBUG", "PURGE", "M-SEARCH", "X", "PRI"] {
         is_refused(request(&format!("{method} / HTTP/1.1"), &[]), Offence::Method);
     }
     is_refused("CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n", Offence::Method);

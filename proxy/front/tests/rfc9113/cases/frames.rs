@@ -132,7 +132,7 @@ fn settings() -> Vec<Case> {
         case("6.5.2", "INITIAL_WINDOW_SIZE beyond 2^31-1", flow, |s| s.setting(4, 0x8000_0000)),
         case("6.5.2", "INITIAL_WINDOW_SIZE of 2^31-1", Expect::Settled, |s| s.setting(4, 0x7fff_ffff)),
         case("6.5.2", "MAX_FRAME_SIZE below 2^14", protocol.clone(), |s| s.setting(5, 16_383)),
-        case("6.5.2", "MAX_FRAME_SIZE beyond 2^24-1", protocol.clone(), |s| s.setting(5, 1 << 24)),
+        case("6.5.2", "MAX_FRAME_SIZE beyond 2^24-1", protocol, |s| s.setting(5, 1 << 24)),
         case("6.5.2", "MAX_FRAME_SIZE of 2^24-1", Expect::Settled, |s| s.setting(5, (1 << 24) - 1)),
         case("6.5.2", "HEADER_TABLE_SIZE of 0", Expect::Status(1, 200), |s| s.setting(1, 0).get(1)),
         case("6.5.2", "MAX_CONCURRENT_STREAMS of 0", Expect::Status(1, 200), |s| s.setting(3, 0).get(1)),

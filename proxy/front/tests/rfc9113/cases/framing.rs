@@ -6,6 +6,10 @@ use crate::{
 };
 
 pub(crate) fn cases() -> Vec<Case> {
+    [preface_and_size(), blocks()].into_iter().flatten().collect()
+}
+
+fn preface_and_size() -> Vec<Case> {
     let big = [0; 16_385];
     vec![
         raw("3.4", "another preface", Expect::Closed, b"INVALID CONNECTION PREFACE\r\n\r\n".to_vec()),
@@ -43,6 +47,11 @@ pub(crate) fn cases() -> Vec<Case> {
         case("4.2", "a frame that is announced too large", Expect::Gone(Code::FrameSize), |s| {
             s.announced(0x00ff_ffff, PING, 0, 0, &[0; 8])
         }),
+    ]
+}
+
+fn blocks() -> Vec<Case> {
+    vec![
         case("4.3", "a field block that cannot be decoded", Expect::Gone(Code::Compression), |s| {
             s.frame(HEADERS, WHOLE, 1, b"\x82\x87\x84\x40")
         }),

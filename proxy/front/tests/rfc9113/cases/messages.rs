@@ -80,7 +80,7 @@ fn pseudo_fields() -> Vec<Case> {
         bad(
             "8.3.1",
             "an :authority that is none",
-            &[method.clone(), scheme.clone(), path.clone(), field(":authority", "a b")],
+            &[method, scheme.clone(), path.clone(), field(":authority", "a b")],
         ),
         bad("8.3.1", "a :method that is none", &[field(":method", "G T"), scheme, path, authority]),
         case("8.3", "pseudo-fields in trailers", Expect::Reset(1, Code::Protocol), |s| {
