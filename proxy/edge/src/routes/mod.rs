@@ -4,6 +4,7 @@ mod arrival;
 mod bind;
 mod clicks;
 mod codes;
+mod consent;
 mod conversions;
 mod events;
 mod files;
@@ -51,6 +52,8 @@ pub(crate) enum Route {
     Codes,
     /// An order that a page ties to its visitor's click.
     Bind,
+    /// Consent, given or withdrawn.
+    Consent,
     /// A click, from a server.
     Clicks,
     /// A lead, from a server.
@@ -69,6 +72,8 @@ pub(crate) enum Route {
     Arrival,
     /// A short link.
     Link,
+    /// That Global Privacy Control is honoured.
+    Gpc,
     /// Anything else below the prefix.
     Unknown,
     /// Anything else.
@@ -91,6 +96,8 @@ impl Route {
             Self::Signups => "signups",
             Self::Codes => "codes",
             Self::Bind => "bind",
+            Self::Consent => "consent",
+            Self::Gpc => "gpc",
             Self::Clicks => "clicks",
             Self::Leads => "leads",
             Self::Conversions => "conversions",
@@ -113,11 +120,15 @@ impl Route {
     /// What a request is worth when not all can be served.
     pub(crate) const fn worth(self) -> Worth {
         match self {
-            Self::Script | Self::More | Self::SuffixList | Self::Parser | Self::Worker | Self::Unknown => {
-                Worth::Trifle
-            }
+            Self::Script
+            | Self::More
+            | Self::SuffixList
+            | Self::Parser
+            | Self::Worker
+            | Self::Gpc
+            | Self::Unknown => Worth::Trifle,
             Self::Track | Self::Codes | Self::Clicks | Self::Link => Worth::Click,
-            Self::Bind | Self::Outside => Worth::Page,
+            Self::Bind | Self::Consent | Self::Outside => Worth::Page,
             Self::Signups
             | Self::Leads
             | Self::Conversions
@@ -153,10 +164,14 @@ impl Route {
     /// The methods that it takes, as they stand in `Allow`.
     const fn methods(self) -> &'static str {
         match self {
-            Self::Script | Self::SuffixList | Self::Parser | Self::Worker | Self::More | Self::Codes => {
-                "GET, HEAD, OPTIONS"
-            }
-            Self::Track | Self::Signups | Self::Bind => "POST, OPTIONS",
+            Self::Script
+            | Self::SuffixList
+            | Self::Parser
+            | Self::Worker
+            | Self::More
+            | Self::Gpc
+            | Self::Codes => "GET, HEAD, OPTIONS",
+            Self::Track | Self::Signups | Self::Bind | Self::Consent => "POST, OPTIONS",
             Self::Clicks
             | Self::Leads
             | Self::Conversions
@@ -179,6 +194,7 @@ pub(crate) fn find<'p>(names: &Names, below: &'p str) -> (Route, &'p str) {
         "track" | "v1/track" => Route::Track,
         "signups" | "js/signups" => Route::Signups,
         "bind" => Route::Bind,
+        "consent" => Route::Consent,
         "v1/clicks" => Route::Clicks,
         "v1/signups" => Route::Leads,
         "v1/conversions" => Route::Conversions,
@@ -192,6 +208,7 @@ pub(crate) fn find<'p>(names: &Names, below: &'p str) -> (Route, &'p str) {
         _ if below == names.track => Route::Track,
         _ if below == names.signups => Route::Signups,
         _ if below == names.bind => Route::Bind,
+        _ if below == names.consent => Route::Consent,
         _ => return find_with_argument(names, below),
     };
     (route, "")
@@ -235,6 +252,10 @@ pub(crate) async fn act(
         return Err(Fault::NotFound);
     }
     if route == Route::Outside {
+        // The answer would repeat cookies that scripts may not see (RFC 9110 section 9.3.8).
+        if call.head.method == Method::TRACE {
+            return Err(Fault::Method(METHODS));
+        }
         return outside::act(call, table, body).await;
     }
     let methods = route.methods();
@@ -248,13 +269,14 @@ pub(crate) async fn act(
         return Ok(preflight(call, methods).into());
     }
     match route {
-        Route::Script | Route::SuffixList | Route::Parser | Route::Worker | Route::More => {
-            Ok(files::act(call, table, route).into())
+        Route::Script | Route::SuffixList | Route::Parser | Route::Worker | Route::More | Route::Gpc => {
+            Ok(files::act(call, table, route))
         }
         Route::Track => track::act(call, body).await,
         Route::Signups => signups::act(call, body).await,
         Route::Codes => codes::act(call, argument).await,
         Route::Bind => bind::act(call, body).await,
+        Route::Consent => consent::act(call, body).await,
         Route::Clicks => clicks::act(call, body).await,
         Route::Leads => leads::act(call, body).await,
         Route::Conversions => conversions::act(call, body).await,
@@ -310,6 +332,8 @@ mod tests {
             ("js/signups", Route::Signups),
             (names.signups.as_str(), Route::Signups),
             ("bind", Route::Bind),
+            ("consent", Route::Consent),
+            (names.consent.as_str(), Route::Consent),
             (names.bind.as_str(), Route::Bind),
             ("v1/clicks", Route::Clicks),
             ("v1/signups", Route::Leads),
@@ -349,6 +373,8 @@ mod tests {
             "conversions",
             "events",
             "v1/bind",
+            "v1/consent",
+            "consent/",
             "bind/",
             "v1/sources/segment",
             "v1/sources/custom/events",

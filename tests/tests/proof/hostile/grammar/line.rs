@@ -205,7 +205,6 @@ pub(super) fn lines() -> Vec<Vec<u8>> {
 
 const METHODS: &[&str] = &[
     "CONNECT",
-    "TRACE",
     "TRACK",
     "DEBUG",
     "get",
@@ -244,6 +243,8 @@ pub(super) fn methods() -> Vec<Vec<u8>> {
         .flat_map(|method| {
             ["/h/~", "shop.example:80"].map(|target| request(&format!("{method} {target} HTTP/1.1"), ""))
         })
+        // Understood, and not allowed.
+        .chain([request("TRACE /h/~ HTTP/1.1", "Connection: close\r\n"), request("TRACE /h/~ HTTP/1.0", "")])
         .collect()
 }
 
