@@ -10,7 +10,7 @@ use usher_core::{
 use usher_model::{AffiliateCode, Attribution, Consent, Site};
 
 async fn land(world: &World, address: &str, visitor: &Visitor) -> Option<Tracked> {
-    let landing = Landing::read(&world.site, address)?;
+    let landing = Landing::read(&world.site, address)?.on("https://shop.example".to_owned(), address);
     Some(world.core.capture.landed(&world.site, landing, visitor).await)
 }
 
@@ -21,7 +21,13 @@ async fn a_page_and_its_script_are_one_click() {
     let landed =
         land(&world, "/sale?via=alice&sub1=a&utm_source=b&gclid=c", &visitor).await.expect("a landing");
     let cid = landed.cookie.expect("a cookie");
-    let body = world.platform.last_track().body;
+    let call = world.platform.last_track();
+    assert_eq!(call.origin.as_deref(), Some("https://shop.example"), "as if the page's script had told it");
+    assert_eq!(
+        call.referer.as_deref(),
+        Some("https://shop.example/sale?via=alice&sub1=a&utm_source=b&gclid=c")
+    );
+    let body = call.body;
     for (field, value) in [("trackingId", "alice"), ("sub1", "a"), ("utmSource", "b"), ("gclid", "c")] {
         assert_eq!(body[field], value, "{field}");
     }

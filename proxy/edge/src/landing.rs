@@ -1,9 +1,10 @@
 //! Clicks of pages and links that go by: made beside the answer, and set on it.
 
-use crate::{call::Call, cookie::Grant, navigation::Purpose, visitor};
+use crate::{call::Call, client, cookie::Grant, navigation::Purpose, table::Table, visitor};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CACHE_CONTROL, EXPIRES},
+    header::{CACHE_CONTROL, EXPIRES, HOST},
+    uri::Authority,
 };
 use std::sync::Arc;
 use tokio::{
@@ -49,7 +50,12 @@ pub(crate) enum NoClick {
 
 impl Landing {
     /// Begins one for whoever makes this call, if somebody does. It goes on when the client hangs up.
-    pub(crate) fn begin(call: &Call<'_>, ground: Ground, landing: capture::Landing) -> Result<Self, NoClick> {
+    pub(crate) fn begin(
+        call: &Call<'_>,
+        table: &Table,
+        ground: Ground,
+        landing: capture::Landing,
+    ) -> Result<Self, NoClick> {
         let purpose = Purpose::of(call.head);
         let word = word(ground, purpose);
         let meters = &call.face.meters;
@@ -73,6 +79,8 @@ impl Landing {
             }
         }
         let core = call.core().map_err(|_| NoClick::Nobody)?;
+        let address = call.head.uri.path_and_query().map_or("/", |address| address.as_str());
+        let landing = landing.on(origin(call, table), address);
         let deadline = Instant::now() + core.capture.patience();
         let site = Arc::clone(&call.face.site);
         let work = async move { core.capture.landed(&site, landing, &visitor).await };
@@ -95,6 +103,15 @@ impl Landing {
         let (proof, data) = (tracked.proof, tracked.data);
         tracked.cookie.map(|click| Grant { click, proof, data })
     }
+}
+
+/// Scheme, host and port that the visitor asks.
+fn origin(call: &Call<'_>, table: &Table) -> String {
+    let https = client::speaks_https(call.peer, &call.head.headers, &table.trusted);
+    let authority = call.head.uri.authority().map(Authority::as_str);
+    let field = || call.head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = authority.or_else(field).unwrap_or(call.host);
+    format!("{}://{authority}", if https { "https" } else { "http" })
 }
 
 /// Keeps an answer that depends on who asks out of every cache.

@@ -79,6 +79,12 @@ async fn a_page_sets_the_cookie_without_any_script() {
     ] {
         assert_eq!(click["body"][field], value, "{field}: {click}");
     }
+    assert_eq!(
+        click["headers"]["referer"],
+        format!("http://shop.example{address}"),
+        "as the tag's report has it"
+    );
+    assert_eq!(click["headers"]["origin"], "http://shop.example");
     assert_eq!(shop.asked()[0].uri, address, "the origin sees the address as it is");
 
     let seen = followed(&edge, "/?via=alice").header("cookie", &format!("{COOKIE}={}", set.value));

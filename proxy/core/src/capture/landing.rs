@@ -7,7 +7,11 @@ use usher_model::{AffiliateCode, Site, limits};
 
 /// What the address of a request says of who sent the visitor.
 #[derive(Debug)]
-pub struct Landing(TrackRequest);
+pub struct Landing {
+    request: TrackRequest,
+    /// The scheme and host, and the whole address.
+    page: Option<(String, String)>,
+}
 
 /// Whether a visitor who lands may become a click.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +30,7 @@ impl Landing {
     #[must_use]
     pub fn read(site: &Site, address: &str) -> Option<Self> {
         let request = TrackRequest::of_address(site, address);
-        (request.affiliate.is_some() || request.earlier.is_some()).then_some(Self(request))
+        (request.affiliate.is_some() || request.earlier.is_some()).then_some(Self { request, page: None })
     }
 
     /// A link of `affiliate`, asked for by `address`, whose query may say more of the campaign. `None` when the code is the
@@ -37,7 +41,18 @@ impl Landing {
             return None;
         }
         let request = TrackRequest::of_address(site, address);
-        Some(Self(TrackRequest { affiliate: Some(affiliate.clone()), earlier: None, ..request }))
+        let request = TrackRequest { affiliate: Some(affiliate.clone()), earlier: None, ..request };
+        Some(Self { request, page: None })
+    }
+
+    /// The page's scheme and host, and the path and query below them: what a report of its script would come with as `Origin` and
+    /// `Referer`, and the platform is told.
+    #[must_use]
+    pub fn on(mut self, origin: String, address: &str) -> Self {
+        let whole = format!("{origin}{address}");
+        let page = if whole.len() > limits::REFERRER_BYTES { format!("{origin}/") } else { whole };
+        self.page = Some((origin, page));
+        self
     }
 }
 
@@ -62,11 +77,13 @@ impl Capture {
         if Admission::of(site, visitor) != Admission::Welcome {
             return Tracked::nothing();
         }
-        let Landing(mut request) = landing;
+        let Landing { mut request, page } = landing;
         if let Some(referer) = &visitor.referer {
             request.referred_by(referer);
         }
-        self.arrived(site, request, true, visitor).await
+        let Some((origin, page)) = page else { return self.arrived(site, request, true, visitor).await };
+        let visitor = Visitor { origin: Some(origin), referer: Some(page), ..visitor.clone() };
+        self.arrived(site, request, true, &visitor).await
     }
 
     /// How long a page waits for [`Capture::landed`], beside what it waits for its origin: the platform's budget, and the two

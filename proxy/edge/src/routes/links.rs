@@ -22,7 +22,7 @@ pub(super) async fn act(call: &Call<'_>, table: &Table, path: &str) -> Result<Ou
     let lead = call.face.links.find(site, path).ok_or(Fault::NotFound)?;
     let address = call.head.uri.path_and_query().map_or(path, |address| address.as_str());
     let landing = capture::Landing::link(site, &lead.affiliate, address);
-    let landing = landing.map(|landing| Landing::begin(call, Ground::Link, landing));
+    let landing = landing.map(|landing| Landing::begin(call, table, Ground::Link, landing));
     // The page's script asks for the consent that a link cannot ask for.
     let carries = matches!(landing, Some(Err(NoClick::Unasked)));
     let grant = match landing {

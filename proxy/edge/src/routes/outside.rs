@@ -25,7 +25,7 @@ pub(super) async fn act(call: &Call<'_>, table: &Table, body: Inbound) -> Result
     let address = call.head.uri.path_and_query().filter(|_| call.face.origin.is_some());
     let landing = address.and_then(|address| capture::Landing::read(&call.face.site, address.as_str()));
     let is_referred = landing.is_some();
-    let landing = landing.and_then(|landing| Landing::begin(call, Ground::Page, landing).ok());
+    let landing = landing.and_then(|landing| Landing::begin(call, table, Ground::Page, landing).ok());
 
     let mut answer = match forward(call, table, body).await {
         Ok(answer) => tagged(call, answer),
