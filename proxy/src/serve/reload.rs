@@ -109,7 +109,7 @@ impl Service {
             self.core.serve(&names).await?;
             self.names = names;
         }
-        self.encryption.adopt(&config).await?;
+        Box::pin(self.encryption.adopt(&config)).await?;
 
         config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let has_other_platform = config.upstream.base_url != self.config.upstream.base_url

@@ -52,7 +52,7 @@ impl Prepared {
         // Addresses first: a port that is taken is the likeliest mistake, and the cheapest to find.
         let sockets = sockets::open(&config, pool).await?;
         let platform = wiring::platform(&config)?;
-        let encryption = Encryption::new(&config).await?;
+        let encryption = Box::pin(Encryption::new(&config)).await?;
         let mut registry = Registry::default();
         let (metrics, reloads) = (Metrics::register(&mut registry), Reloads::register(&mut registry));
         encryption.register(&mut registry);

@@ -9,6 +9,8 @@ use anyhow::{Context, ensure};
 use std::{
     env,
     ffi::{OsStr, OsString},
+    fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command},
     time::Duration,
@@ -30,12 +32,17 @@ impl Program {
     pub(super) fn of_this_process() -> anyhow::Result<Self> {
         let mut words = env::args_os();
         let called = words.next().unwrap_or_default();
-        let path = match find(&called) {
-            Some(path) => path,
-            None => env::current_exe().context("cannot tell which program this is")?,
-        };
+        let running = env::current_exe().context("cannot tell which program this is")?;
+        // Whoever starts it may have called it by any name.
+        let path = find(&called).filter(|path| is_same(path, &running)).unwrap_or(running);
         Ok(Self { path, arguments: words.collect() })
     }
+}
+
+/// Whether both are one file.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    identity(a).is_some_and(|file| identity(b) == Some(file))
 }
 
 /// What a shell would run for that word.
@@ -113,4 +120,19 @@ fn spawn(program: &Program, stdin: std::os::fd::OwnedFd) -> anyhow::Result<Child
         .stdin(stdin)
         .spawn()
         .with_context(|| format!("cannot start {}", Path::new(path).display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_looked_up_as_a_shell_does() {
+        let shell = find(OsStr::new("sh")).expect("there is a shell");
+        assert!(shell.is_absolute() && is_same(&shell, Path::new("/bin/sh")));
+        assert!(find(OsStr::new("no-such-program-anywhere")).is_none());
+        assert!(find(OsStr::new("./no-such-program")).is_none());
+        let own = env::current_exe().expect("a program");
+        assert!(!is_same(&shell, &own) && is_same(&own, &own));
+    }
 }
