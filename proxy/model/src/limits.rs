@@ -155,6 +155,8 @@ pub const UPSTREAM_CALLS: usize = 64;
 
 /// A connection to it, from looking up its name to the end of the TLS handshake.
 pub const ORIGIN_CONNECT_MS: u64 = 5_000;
+/// How long the addresses of its name are used for further connections.
+pub const ORIGIN_LOOKUP_MS: u64 = 1_000;
 /// From the last byte of a request that it has taken to the end of its answer's header.
 pub const ORIGIN_HEAD_MS: u64 = 60_000;
 /// How long it may keep silent within a body. Server-sent events pause for minutes.
@@ -377,8 +379,8 @@ pub const RECORDED_WEBHOOK_BYTES: u64 = 2 * 1024 * 1024;
 
 /// The longest life that browsers grant (RFC 6265bis section 5.6).
 pub const COOKIE_DAYS: u16 = 400;
-/// Value of `affonso_data`, encoded. Servers behind us often take no more than 8 KiB of cookies.
-pub const COOKIE_DATA_BYTES: usize = 3 * 1024;
+/// The cookies of a visitor, names and values and what is between them, as every request carries them.
+pub const COOKIES_BYTES: usize = 512;
 
 // --- certificates
 

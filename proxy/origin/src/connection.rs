@@ -1,9 +1,11 @@
 //! One connection to an origin.
 
+use crate::lookup::Lookup;
 use bytes::{Buf, BytesMut};
 use rustls_pki_types::ServerName;
 use std::{
     io::{self, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -11,12 +13,12 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     time::{Instant, Sleep, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
-use usher_model::{OriginAddress, limits::ORIGIN_READ_BYTES};
+use usher_model::limits::ORIGIN_READ_BYTES;
 
 /// A connection and what has been received on it that nobody has taken yet.
 pub(crate) struct Connection {
@@ -35,21 +37,20 @@ pub(crate) enum Stream {
 }
 
 /// How TLS is spoken: HTTP/1.1 over it, with the public roots.
-pub(crate) struct Tls(TlsConnector);
+pub(crate) struct Tls {
+    connector: TlsConnector,
+    host: String,
+}
 
 impl Connection {
-    /// Looks the name up and tries its addresses one after the other.
-    pub(crate) async fn open(
-        address: &OriginAddress,
-        tls: Option<&Tls>,
-        patience: Duration,
-    ) -> io::Result<Self> {
-        let stream = plain(address, patience).await?;
+    /// Tries the addresses one after the other.
+    pub(crate) async fn open(lookup: &Lookup, tls: Option<&Tls>, patience: Duration) -> io::Result<Self> {
+        let stream = plain(&lookup.addresses().await?, patience).await?;
         stream.set_nodelay(true)?;
         let stream = match tls {
             None => Stream::Plain(stream),
-            Some(Tls(connector)) => {
-                let name = ServerName::try_from(address.host.clone()).map_err(io::Error::other)?;
+            Some(Tls { connector, host }) => {
+                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 Stream::Tls(Box::new(connector.connect(name, stream).await?))
             }
         };
@@ -89,12 +90,11 @@ impl Connection {
 }
 
 /// An address that swallows what is sent to it may not use up the time of the others.
-async fn plain(address: &OriginAddress, patience: Duration) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = lookup_host((address.host.as_str(), address.port)).await?.collect();
+async fn plain(addresses: &[SocketAddr], patience: Duration) -> io::Result<TcpStream> {
     let each = patience / u32::try_from(addresses.len()).unwrap_or(1).max(1);
     let mut last = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
     for address in addresses {
-        match timeout(each, TcpStream::connect(address)).await {
+        match timeout(each, TcpStream::connect(*address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error,
             Err(_) => last = io::ErrorKind::TimedOut.into(),
@@ -104,7 +104,7 @@ async fn plain(address: &OriginAddress, patience: Duration) -> io::Result<TcpStr
 }
 
 impl Tls {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(host: &str) -> Self {
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider)
@@ -112,7 +112,7 @@ impl Tls {
             .expect("ring has the cipher suites of TLS 1.2 and 1.3");
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self(TlsConnector::from(Arc::new(config)))
+        Self { connector: TlsConnector::from(Arc::new(config)), host: host.to_owned() }
     }
 }
 

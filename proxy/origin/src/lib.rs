@@ -9,6 +9,7 @@ mod connection;
 mod exchange;
 mod failure;
 mod flow;
+mod lookup;
 mod origin;
 mod pool;
 mod request;

@@ -3,6 +3,7 @@
 use crate::{
     connection::{Connection, Tls},
     failure::Failure,
+    lookup::Lookup,
 };
 use std::{
     collections::VecDeque,
@@ -21,6 +22,7 @@ use usher_model::{
 /// The connections to one origin.
 pub(crate) struct Pool {
     address: OriginAddress,
+    lookup: Lookup,
     tls: Option<Tls>,
     kept: Mutex<Kept>,
     used: AtomicUsize,
@@ -47,8 +49,8 @@ struct Slot(Arc<Pool>);
 
 impl Pool {
     pub(crate) fn new(address: OriginAddress) -> Self {
-        let tls = address.https.then(Tls::new);
-        Self { address, tls, kept: Mutex::default(), used: AtomicUsize::new(0) }
+        let (lookup, tls) = (Lookup::new(&address), address.https.then(|| Tls::new(&address.host)));
+        Self { lookup, address, tls, kept: Mutex::default(), used: AtomicUsize::new(0) }
     }
 
     pub(crate) fn address(&self) -> &OriginAddress {
@@ -73,7 +75,7 @@ impl Pool {
 
     async fn open(self: &Arc<Self>, slot: Slot) -> Result<Lease, Failure> {
         let patience = Duration::from_millis(ORIGIN_CONNECT_MS);
-        let opened = timeout(patience, Connection::open(&self.address, self.tls.as_ref(), patience)).await;
+        let opened = timeout(patience, Connection::open(&self.lookup, self.tls.as_ref(), patience)).await;
         let connection = opened.map_err(|_| Failure::ConnectSlow)?.map_err(Failure::Connect)?;
         Ok(Lease { pool: Arc::clone(self), connection, is_reused: false, _slot: slot })
     }
