@@ -10,7 +10,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
-use url::{Host, Url};
+use url::Url;
 use usher_model::{Site, limits};
 
 const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -91,11 +91,11 @@ fn acme(
         Some(written) => folder(&written, secrets.folder)?,
         None => beside(store, secrets.folder),
     };
-    let is_private = ca.is_some() || !is_public(directory.host());
+    let is_private = ca.is_some() || !directory.host_str().is_some_and(is_public);
     // Several sites may share a host.
     let all: BTreeSet<&String> = sites.iter().flat_map(|site| &site.hosts).collect();
     let (hosts, others): (Vec<&String>, Vec<&String>) =
-        all.into_iter().partition(|host| is_private || is_public(Some(Host::Domain(host))));
+        all.into_iter().partition(|host| is_private || is_public(host));
     for host in others {
         section.place_of("directory").warn(
             format!("cannot issue for {host:?}, which is no name of the public DNS"),
@@ -107,8 +107,7 @@ fn acme(
 }
 
 /// Whether it is a name below a suffix that the public DNS has.
-fn is_public(host: Option<Host<&str>>) -> bool {
-    let Some(Host::Domain(name)) = host else { return false };
+fn is_public(name: &str) -> bool {
     name.parse::<IpAddr>().is_err()
         && psl::domain(name.as_bytes()).is_some_and(|domain| domain.suffix().is_known())
 }
