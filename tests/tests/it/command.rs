@@ -14,7 +14,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 #[test]
 fn help_is_a_result_and_wrong_usage_is_not() {
-    for command in ["serve", "check", "codes", "snippet", "demo"] {
+    for command in ["serve", "check", "codes", "doctor", "snippet", "demo"] {
         let (code, out, _) = run(&[command, "--help"]);
         assert_eq!(code, Some(0), "{command}");
         assert!(out.contains("Usage"), "{command}: {out}");

@@ -118,7 +118,7 @@ fn of_all(kept: &[Kept], referral: &Kept, answered: &Answered<'_>) -> Vec<Verdic
     let ours: Vec<&Kept> = kept.iter().filter(|cookie| is_ours(cookie)).collect();
     // `a=b; c=d`
     let bytes: usize =
-        ours.iter().map(|cookie| cookie.name.len() + cookie.value.len() + 3).sum::<usize>() - 2;
+        ours.iter().map(|cookie| cookie.name.len() + cookie.value.len() + 3).sum::<usize>().saturating_sub(2);
     if bytes > DOCTOR_COOKIE_BYTES {
         let what =
             format!("the cookies take {bytes} bytes of every request, more than {DOCTOR_COOKIE_BYTES}");

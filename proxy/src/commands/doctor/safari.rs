@@ -126,80 +126,59 @@ mod tests {
         }
     }
 
+    /// Page, tracking host, and what comes of them.
+    const RULES: &str = "
+        # a path of the page's host is immune, wherever it lies
+        shop.com = 1.2.3.4 | shop.com = 9.9.9.9 | same host
+        shop.com -> shop.cdn.net = 1.2.3.4 | shop.com -> shop.cdn.net = 1.2.3.4 | same host
+        localhost = 127.0.0.1 | localhost = 127.0.0.1 | same host
+        # another site
+        shop.com = 1.2.3.4 | other.com = 1.2.3.4 | third party
+        shop.co.uk = 1.2.3.4 | go.co.uk = 1.2.3.4 | third party
+        a.github.io = 1.2.3.4 | b.github.io = 1.2.3.4 | third party
+        127.0.0.1 = 127.0.0.1 | 127.0.0.2 = 127.0.0.2 | third party
+        # aliases: the last one counts, by its registrable domain
+        shop.com = 1.2.3.4 | go.shop.com -> edge.vendor.com = 1.2.3.4 | cloaked vendor.com
+        shop.com = 1.2.3.4 | go.shop.com -> lb.shop.com = 9.9.9.9 | within shop.com
+        www.shop.co.uk = 1.2.3.4 | go.shop.co.uk -> x.shop.co.uk = 9.9.9.9 | within shop.co.uk
+        shop.com = 1.2.3.4 | go.shop.com -> a.vendor.com -> b.shop.com = 9.9.9.9 | within shop.com
+        shop.com = 1.2.3.4 | go.shop.com -> a.shop.com -> b.vendor.com = 1.2.3.4 | cloaked vendor.com
+        shop.com = 1.2.3.4 | go.shop.com -> a.vendor.com -> b.cloud.net = 1.2.3.4 | cloaked cloud.net
+        # the page's own alias
+        www.shop.com -> s.cdn.net = 1.2.3.4 | go.shop.com -> e.cdn.net = 9.9.9.9 | as page cdn.net
+        www.shop.com -> s.cdn.net = 1.2.3.4 | go.shop.com -> e.vendor.com = 1.2.3.4 | cloaked vendor.com
+        www.shop.com -> a.x.net -> s.cdn.net = 1.2.3.4 | go.shop.com -> e.x.net = 1.2.3.4 | cloaked x.net
+        www.shop.com -> a.github.io = 1.2.3.4 | go.shop.com -> b.github.io = 1.2.3.4 | cloaked b.github.io
+        # a page with an alias and a host without: by address
+        www.shop.com -> s.cdn.net = 1.2.3.4 | go.shop.com = 1.2.9.9 | near
+        www.shop.com -> s.cdn.net = 1.2.3.4 | go.shop.com = 1.3.3.4 | far 1.2.3.4 1.3.3.4
+        # addresses: 16 bits of four bytes
+        shop.com = 1.2.3.4 | go.shop.com = 1.2.3.4 | near
+        shop.com = 1.2.3.4 | go.shop.com = 1.2.255.255 | near
+        shop.com = 1.2.3.4 | go.shop.com = 1.3.3.4 | far 1.2.3.4 1.3.3.4
+        shop.com = 1.2.3.4 | go.shop.com = 129.2.3.4 | far 1.2.3.4 129.2.3.4
+        # and 64 of sixteen
+        shop.com = 2001:db8:1:2::1 | go.shop.com = 2001:db8:1:2:ffff::9 | near
+        shop.com = 2001:db8:1:2::1 | go.shop.com = 2001:db8:1:3::1 | far 2001:db8:1:2::1 2001:db8:1:3::1
+        # kinds that differ have nothing in common
+        shop.com = 1.2.3.4 | go.shop.com = 2001:db8::1 | far 1.2.3.4 2001:db8::1
+        shop.com = 1.2.3.4 2001:db8::1 | go.shop.com = 1.2.3.5 | sometimes 2001:db8::1 1.2.3.5
+        shop.com = 1.2.3.4 2001:db8::1 | go.shop.com = 1.2.3.5 2001:db8::2 | near
+        shop.com = 1.2.3.4 | go.shop.com = 1.2.3.5 2001:db8::2 | sometimes 1.2.3.4 2001:db8::2
+        # several addresses: any of them may answer
+        shop.com = 1.2.3.4 5.6.7.8 | go.shop.com = 1.2.3.9 | sometimes 5.6.7.8 1.2.3.9
+        shop.com = 1.2.3.4 1.2.9.9 | go.shop.com = 1.2.3.9 1.2.0.1 | near
+        shop.com = 1.2.3.4 | go.shop.com = 5.6.7.8 9.9.9.9 | far 1.2.3.4 5.6.7.8
+        # nothing to compare
+        shop.com | go.shop.com = 1.2.3.4 | unknown
+        shop.com = 1.2.3.4 | go.shop.com | unknown
+        shop.com | go.shop.com -> e.vendor.com | cloaked vendor.com";
+
     #[test]
     fn as_webkit_does() {
-        for (page, tracking, rule) in [
-            // a path of the page's host is immune, wherever it lies
-            ("shop.com = 1.2.3.4", "shop.com = 9.9.9.9", "same host"),
-            ("shop.com -> shop.cdn.net = 1.2.3.4", "shop.com -> shop.cdn.net = 1.2.3.4", "same host"),
-            ("localhost = 127.0.0.1", "localhost = 127.0.0.1", "same host"),
-            // another site
-            ("shop.com = 1.2.3.4", "other.com = 1.2.3.4", "third party"),
-            ("shop.co.uk = 1.2.3.4", "go.co.uk = 1.2.3.4", "third party"),
-            ("a.github.io = 1.2.3.4", "b.github.io = 1.2.3.4", "third party"),
-            ("127.0.0.1 = 127.0.0.1", "127.0.0.2 = 127.0.0.2", "third party"),
-            // aliases: the last one counts, by its registrable domain
-            ("shop.com = 1.2.3.4", "go.shop.com -> edge.vendor.com = 1.2.3.4", "cloaked vendor.com"),
-            ("shop.com = 1.2.3.4", "go.shop.com -> lb.shop.com = 9.9.9.9", "within shop.com"),
-            ("www.shop.co.uk = 1.2.3.4", "go.shop.co.uk -> x.shop.co.uk = 9.9.9.9", "within shop.co.uk"),
-            ("shop.com = 1.2.3.4", "go.shop.com -> a.vendor.com -> b.shop.com = 9.9.9.9", "within shop.com"),
-            (
-                "shop.com = 1.2.3.4",
-                "go.shop.com -> a.shop.com -> b.vendor.com = 1.2.3.4",
-                "cloaked vendor.com",
-            ),
-            (
-                "shop.com = 1.2.3.4",
-                "go.shop.com -> a.vendor.com -> b.cloud.net = 1.2.3.4",
-                "cloaked cloud.net",
-            ),
-            // the page's own alias
-            ("www.shop.com -> s.cdn.net = 1.2.3.4", "go.shop.com -> e.cdn.net = 9.9.9.9", "as page cdn.net"),
-            (
-                "www.shop.com -> s.cdn.net = 1.2.3.4",
-                "go.shop.com -> e.vendor.com = 1.2.3.4",
-                "cloaked vendor.com",
-            ),
-            (
-                "www.shop.com -> a.x.net -> s.cdn.net = 1.2.3.4",
-                "go.shop.com -> e.x.net = 1.2.3.4",
-                "cloaked x.net",
-            ),
-            (
-                "www.shop.com -> a.github.io = 1.2.3.4",
-                "go.shop.com -> b.github.io = 1.2.3.4",
-                "cloaked b.github.io",
-            ),
-            // a page with an alias and a host without: by address
-            ("www.shop.com -> s.cdn.net = 1.2.3.4", "go.shop.com = 1.2.9.9", "near"),
-            ("www.shop.com -> s.cdn.net = 1.2.3.4", "go.shop.com = 1.3.3.4", "far 1.2.3.4 1.3.3.4"),
-            // addresses: 16 bits of four bytes
-            ("shop.com = 1.2.3.4", "go.shop.com = 1.2.3.4", "near"),
-            ("shop.com = 1.2.3.4", "go.shop.com = 1.2.255.255", "near"),
-            ("shop.com = 1.2.3.4", "go.shop.com = 1.3.3.4", "far 1.2.3.4 1.3.3.4"),
-            ("shop.com = 1.2.3.4", "go.shop.com = 129.2.3.4", "far 1.2.3.4 129.2.3.4"),
-            // and 64 of sixteen
-            ("shop.com = 2001:db8:1:2::1", "go.shop.com = 2001:db8:1:2:ffff::9", "near"),
-            (
-                "shop.com = 2001:db8:1:2::1",
-                "go.shop.com = 2001:db8:1:3::1",
-                "far 2001:db8:1:2::1 2001:db8:1:3::1",
-            ),
-            // kinds that differ have nothing in common
-            ("shop.com = 1.2.3.4", "go.shop.com = 2001:db8::1", "far 1.2.3.4 2001:db8::1"),
-            ("shop.com = 1.2.3.4 2001:db8::1", "go.shop.com = 1.2.3.5", "sometimes 2001:db8::1 1.2.3.5"),
-            ("shop.com = 1.2.3.4 2001:db8::1", "go.shop.com = 1.2.3.5 2001:db8::2", "near"),
-            ("shop.com = 1.2.3.4", "go.shop.com = 1.2.3.5 2001:db8::2", "sometimes 1.2.3.4 2001:db8::2"),
-            // several addresses: any of them may answer
-            ("shop.com = 1.2.3.4 5.6.7.8", "go.shop.com = 1.2.3.9", "sometimes 5.6.7.8 1.2.3.9"),
-            ("shop.com = 1.2.3.4 1.2.9.9", "go.shop.com = 1.2.3.9 1.2.0.1", "near"),
-            ("shop.com = 1.2.3.4", "go.shop.com = 5.6.7.8 9.9.9.9", "far 1.2.3.4 5.6.7.8"),
-            // nothing to compare
-            ("shop.com", "go.shop.com = 1.2.3.4", "unknown"),
-            ("shop.com = 1.2.3.4", "go.shop.com", "unknown"),
-            ("shop.com", "go.shop.com -> e.vendor.com", "cloaked vendor.com"),
-        ] {
-            assert_eq!(of(page, tracking), rule, "{page} | {tracking}");
+        for row in RULES.lines().map(str::trim).filter(|row| !row.is_empty() && !row.starts_with('#')) {
+            let parts: Vec<&str> = row.split('|').map(str::trim).collect();
+            assert_eq!(of(parts[0], parts[1]), parts[2], "{row}");
         }
     }
 }

@@ -254,7 +254,7 @@ async fn policies_caches_and_markup_of_the_page_are_looked_at() {
         format!("<meta http-equiv=content-security-policy content=\"script-src &#39;none&#39;\">{tag}");
     let nonced = tag.replace("<script ", "<script nonce=\"n\" ");
     let old = "<script src=\"/r/pixel.js\" data-affonso=\"p\"></script>".to_owned();
-    let sniffed = "HTTP/1.1 302 Found\r\nlocation: https://other.test/\r\n";
+    let elsewhere = "HTTP/1.1 302 Found\r\nlocation: https://other.test/\r\n";
     for (fields, html, code, verdicts) in [
         ("", tag.as_str(), 0, &[("ok", "policy", "has no Content-Security-Policy")][..]),
         (
@@ -304,12 +304,17 @@ async fn policies_caches_and_markup_of_the_page_are_looked_at() {
         ("", "<p>no tag</p>", 1, &[("fail", "page", "nothing says where Usher answers")]),
         ("", vendor, 1, &[("fail", "page", "cdn.affonso.io: blockers list such")]),
         ("", &old, 0, &[("warn", "names", "put in the tag that `usher snippet` prints")]),
-        (sniffed, "", 1, &[("fail", "page", "redirects to another site, https://other.test/")]),
+        (elsewhere, "", 1, &[("fail", "page", "redirects to another site, https://other.test/")]),
     ] {
         let port = Plan::new(edge.http(), fields, html).open().await;
         doctor_at(port, &[]).await.expect(code, verdicts);
     }
-    // without a tag, whoever knows where Usher is can say so
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_tag_whoever_knows_where_usher_is_can_say_so() {
+    let standin = Standin::start().await;
+    let edge = edge(&standin).await;
     let port = Plan::new(edge.http(), "", "<p>no tag</p>").open().await;
     let config = edge.config().display().to_string();
     for more in [&["--prefix", "/r"], &["--config", config.as_str()]] {
