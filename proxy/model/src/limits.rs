@@ -50,6 +50,8 @@ pub const BODY_BYTES_PER_S: u64 = 500;
 pub const WRITE_STALL_MS: u64 = 30_000;
 /// What has to go out within that: as slow as the slowest body that is taken.
 pub const WRITE_STALL_BYTES: usize = 15_000;
+/// How much of an answer is taken up before the client takes some of it, in HTTP/1.
+pub const UNSENT_BYTES: usize = 32 * 1024;
 /// How long a connection stays open without a request.
 pub const IDLE_MS: u64 = 75_000;
 /// How long such a connection keeps the memory that requests need: the next one mostly comes within that or not at all.

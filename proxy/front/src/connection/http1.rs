@@ -88,7 +88,7 @@ struct Behind<IO> {
     stop: Option<Stop>,
     /// What hyper wrote is not all on its way.
     is_unsent: bool,
-    /// The reader waits for that.
+    /// The task waits for that.
     awaits_sent: bool,
     /// Hyper was told that the connection has ended, and it has not: only its memory is given back.
     is_resting: bool,
@@ -316,10 +316,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Behind<IO> {
     }
 }
 
+impl<IO> Behind<IO> {
+    /// What is written waits, or does not. The task is woken when all is on its way that did.
+    fn stick(&mut self, is_stuck: bool) {
+        self.awaits_sent |= self.tally.stick(is_stuck) && !is_stuck;
+    }
+}
+
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Behind<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.is_unsent = true;
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.stick(written.is_pending());
+        written
     }
 
     fn poll_write_vectored(
@@ -328,7 +337,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Behind<IO> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.is_unsent = true;
-        Pin::new(&mut self.io).poll_write_vectored(cx, parts)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, parts);
+        self.stick(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -336,7 +347,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Behind<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        let flushed = Pin::new(&mut self.io).poll_flush(cx)?;
+        self.stick(flushed.is_pending());
+        ready!(flushed);
         self.is_unsent = false;
         if std::mem::take(&mut self.awaits_sent) {
             cx.waker().wake_by_ref();

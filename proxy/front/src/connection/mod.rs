@@ -71,7 +71,7 @@ where
                 tally::keep_length(&mut answer);
                 return Ok::<_, Infallible>(answer.map(|_| Outbound::none(turn)));
             }
-            Ok(answer.map(|body| Outbound::new(body, turn)))
+            Ok(answer.map(|body| Outbound::new(body, turn, is_http1)))
         }
     });
     match protocol {

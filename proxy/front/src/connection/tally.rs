@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicBool, AtomicU64, AtomicUsize,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use usher_model::limits::{CONNECTION_AGE_MS, CONNECTION_REQUESTS};
+use usher_model::limits::{CONNECTION_AGE_MS, CONNECTION_REQUESTS, UNSENT_BYTES};
 
 /// The requests of one connection.
 pub(super) struct Tally {
@@ -27,6 +27,9 @@ pub(super) struct Tally {
     held_up: AtomicU64,
     /// When an answer last went on or ended, in milliseconds since `opened`.
     moved_ms: AtomicU64,
+    is_stuck: AtomicBool,
+    /// Bytes of an answer that hyper was given since it last wrote.
+    unsent: AtomicUsize,
     is_switched: AtomicBool,
     is_over: AtomicBool,
     /// Who waits for the end of all that is under way.
@@ -41,6 +44,8 @@ impl Tally {
             under_way: AtomicU64::new(0),
             held_up: AtomicU64::new(0),
             moved_ms: AtomicU64::new(0),
+            is_stuck: AtomicBool::new(false),
+            unsent: AtomicUsize::new(0),
             is_switched: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             waiter: Mutex::new(None),
@@ -85,6 +90,27 @@ impl Tally {
     /// When an answer last went on or ended; the opening, before there was one.
     pub(super) fn moved(&self) -> Instant {
         self.opened + Duration::from_millis(self.moved_ms.load(Acquire))
+    }
+
+    /// What is written waits for the client, or has gone; whether that is new.
+    pub(super) fn stick(&self, is_stuck: bool) -> bool {
+        if !is_stuck {
+            self.unsent.store(0, Release);
+        }
+        self.is_stuck.swap(is_stuck, AcqRel) != is_stuck
+    }
+
+    /// Whether hyper may have more of an answer: it would keep what the client does not take. If not, the task is woken when
+    /// it may.
+    fn may_give(&self, cx: &Context<'_>) -> bool {
+        if self.is_stuck.load(Acquire) {
+            return false; // who writes wakes it
+        }
+        if self.unsent.load(Acquire) < UNSENT_BYTES {
+            return true;
+        }
+        cx.waker().wake_by_ref(); // it writes first
+        false
     }
 
     /// A request was answered with 101: the connection is no longer HTTP.
@@ -149,6 +175,8 @@ impl Drop for Turn {
 pub(super) struct Outbound<B> {
     body: Option<B>,
     turn: Turn,
+    /// In HTTP/1; in HTTP/2 the client's windows say how much is taken up.
+    waits_for_writes: bool,
 }
 
 /// Says how long the answer would be to a request that is not HEAD (RFC 9110 section 9.3.2).
@@ -159,12 +187,12 @@ pub(super) fn keep_length<B: Body>(answer: &mut Response<B>) {
 }
 
 impl<B> Outbound<B> {
-    pub(super) fn new(body: B, turn: Turn) -> Self {
-        Self { body: Some(body), turn }
+    pub(super) fn new(body: B, turn: Turn, waits_for_writes: bool) -> Self {
+        Self { body: Some(body), turn, waits_for_writes }
     }
 
     pub(super) fn none(turn: Turn) -> Self {
-        Self { body: None, turn }
+        Self { body: None, turn, waits_for_writes: false }
     }
 }
 
@@ -176,9 +204,15 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outbound<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.waits_for_writes && !self.turn.tally.may_give(cx) {
+            return Poll::Pending;
+        }
         self.turn.hold_up(false);
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.turn.tally.unsent.fetch_add(frame.data_ref().map_or(0, Bytes::len), AcqRel);
+        }
         self.turn.hold_up(matches!(frame, Some(Ok(_))));
         Poll::Ready(frame)
     }

@@ -1,7 +1,10 @@
 //! Time limits and ends of HTTP/1 connections, in virtual time.
 
-use crate::support::{Opened, Reply, open_http1};
-use std::time::Duration;
+use crate::support::{Opened, PART_BYTES, Reply, open_http1};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep, timeout},
@@ -171,6 +174,22 @@ async fn a_client_that_reads_nothing_is_cut_off() {
     assert!(matches!(ended, Err(End::SlowReader)), "{ended:?}");
     let after = start.elapsed().as_secs_f64();
     assert!((30.0..33.0).contains(&after), "{after}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_of_an_answer_is_taken_up_than_the_client_takes() {
+    let taken: &AtomicUsize = Box::leak(Box::default());
+    let mut client = open_http1(Reply::Endless(taken));
+    client.io.write_all(GET).await.expect("sent");
+    let mut space = vec![0; 100_000];
+    let (mut read, mut spare) = (0, 0);
+    for _ in 0..1_000 {
+        sleep(Duration::from_millis(10)).await;
+        spare = (taken.load(SeqCst) * PART_BYTES).saturating_sub(read).max(spare);
+        read += client.io.read(&mut space).await.expect("more");
+    }
+    // The system's buffer, and what hyper takes up before it writes for the first time.
+    assert!(read > 1_000_000 && spare < 70_000, "{read} {spare}");
 }
 
 async fn drip(bytes: usize) -> (usize, f64, Result<(), End>) {

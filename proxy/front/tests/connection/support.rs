@@ -2,9 +2,16 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Either, Full};
 use hyper_util::rt::TokioIo;
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     task::JoinHandle,
@@ -35,6 +42,8 @@ pub(crate) enum Reply {
     Read { after: Duration },
     /// 101, and then an echo.
     Switch,
+    /// Parts without end, which are counted as they are taken.
+    Endless(&'static AtomicUsize),
 }
 
 pub(crate) fn open_http1(reply: Reply) -> Opened {
@@ -49,7 +58,29 @@ pub(crate) fn open(protocol: Protocol, reply: Reply) -> Opened {
     Opened { io, drain, served }
 }
 
-async fn respond(reply: Reply, mut request: Request<Inbound>) -> Response<Full<Bytes>> {
+/// What an origin sends that is faster than its visitor.
+struct Endless(&'static AtomicUsize);
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.fetch_add(1, SeqCst);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; PART_BYTES])))))
+    }
+}
+
+/// One part of it.
+pub(crate) const PART_BYTES: usize = 20_000;
+
+async fn respond(reply: Reply, mut request: Request<Inbound>) -> Response<Either<Full<Bytes>, Endless>> {
+    if let Reply::Endless(taken) = reply {
+        return Response::new(Either::Right(Endless(taken)));
+    }
     let mut body = Bytes::new();
     let status = match reply {
         Reply::Empty => StatusCode::NO_CONTENT,
@@ -73,8 +104,9 @@ async fn respond(reply: Reply, mut request: Request<Inbound>) -> Response<Full<B
             tokio::spawn(echo(hyper::upgrade::on(&mut request)));
             StatusCode::SWITCHING_PROTOCOLS
         }
+        Reply::Endless(_) => StatusCode::OK,
     };
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = status;
     response
 }
