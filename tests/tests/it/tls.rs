@@ -125,3 +125,38 @@ async fn check_reads_the_certificates_as_serve_would() {
         "{said}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_over_fails_no_handshake_and_the_heir_keeps_the_certificates() {
+    let (standin, authority) = (Standin::start().await, Authority::new());
+    let (mut edge, folder) = edge(&standin, &authority).await;
+    let (browser, at) = (Browser::trusting(authority.pem()), edge.https());
+    let first = browser.certificate(at, HOST).await.expect("a certificate");
+    let (over, mut asked) = tokio::sync::oneshot::channel::<()>();
+    let client = tokio::spawn({
+        let browser = browser.clone();
+        async move {
+            let (mut all, mut failed) = (0, Vec::new());
+            while asked.try_recv().is_err() {
+                all += 1;
+                failed.extend(browser.certificate(at, HOST).await.err());
+            }
+            (all, failed)
+        }
+    });
+
+    let before = edge.process().said_so_far();
+    edge.process().signal("USR2");
+    let words = " handed over to=";
+    let heir = |line: &str| line.rsplit_once(words)?.1.trim().parse::<u32>().ok();
+    let heir = edge.process().said_after(before, words, heir).await;
+    edge.process_mut().succeeded_by(heir);
+    authority.issue(&[HOST], 60, folder.path(), "shop");
+    eventually("the heir serves the new certificate", async || {
+        (browser.certificate(at, HOST).await.ok()? != first).then_some(())
+    })
+    .await;
+    over.send(()).expect("the client runs");
+    let (all, failed) = client.await.expect("it does not panic");
+    assert!(failed.is_empty() && all > 20, "of {all}: {failed:?}");
+}

@@ -117,7 +117,7 @@ const FULL: Size = Size {
 const REDUCED: Size = Size {
     word: "reduced",
     is_timed: false,
-    acme: Acme { hosts: 2, life_s: 12, renewals: 1, strangers: 500 },
+    acme: Acme { hosts: 2, life_s: 20, renewals: 1, strangers: 500 },
     killed: Killed { moments: 50, moments_with_redis: 10, stride: 25, indexes: 60 },
     power: Power { sales: 12, images: 2, stride: 25 },
     disk: Disk { indexes: 200, stride: 40 },
