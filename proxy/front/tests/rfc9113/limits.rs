@@ -98,6 +98,32 @@ async fn requests_that_come_to_nothing_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_with_too_large_a_header_are_counted() {
+    // A field of 4,000 bytes goes into the table, and then many times into each header (RFC 7541 section 5.1).
+    let length = [0x7f, (3_873 % 128) as u8 | 0x80, (3_873 / 128) as u8];
+    let planted = [&get()[..], &[0x40, 1, b'x'], &length, &[b'a'; 4_000]].concat();
+    let begun = Script::begun().frame(HEADERS, WHOLE, 1, &planted);
+    let bombs = |from: u32, to: u32| {
+        (from..to).fold(Script::default(), |s, n| {
+            s.frame(HEADERS, WHOLE, 2 * n + 1, &[&get()[..], &[0xbe; 10]].concat())
+        })
+    };
+    let (mut client, _, served) = Client::answered(Reply::Content);
+    client.send(begun).await;
+    client.send(bombs(1, 51)).await;
+    let seen = client.watch().await;
+    assert!(!seen.is_closed && seen.frames.iter().any(|frame| frame.stream == 101), "some are let pass");
+    for script in [bombs(51, 151), bombs(151, 300), Script::default().get(601)] {
+        client.send(script).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    let (seen, _) = rest(&mut client).await;
+    assert_eq!((seen.goaway(), seen.is_closed), (CALM, true));
+    drop(client);
+    assert!(matches!(served.await.expect("no panic"), Err(Ended::Flood)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_download_may_update_its_windows() {
     let (mut client, ..) = Client::answered(Reply::Long(40_000_000));
     client.send(Script::begun().get(1)).await;
