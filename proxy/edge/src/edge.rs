@@ -20,7 +20,7 @@ use std::{
     borrow::Cow,
     future::poll_fn,
     net::IpAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::AtomicBool},
 };
 use tokio::time::Instant;
@@ -143,7 +143,8 @@ impl Edge {
                 Some(answer) => answer,
                 None => {
                     let is_outside = place.route == Route::Outside;
-                    let served = self.serve_place(&table, &head, &host, &place, body, peer);
+                    // Pinned where it is: a future that is handed on is kept twice.
+                    let served = pin!(self.serve_place(&table, &head, &host, &place, body, peer));
                     while_expected(expected, is_outside, served).await
                 }
             },
@@ -216,9 +217,9 @@ impl Edge {
 async fn while_expected(
     expected: TaskTrackerToken,
     only_at_first: bool,
-    served: impl Future<Output = Answer>,
+    mut served: Pin<&mut impl Future<Output = Answer>>,
 ) -> Answer {
-    let (mut expected, mut served) = (Some(expected), pin!(served));
+    let mut expected = Some(expected);
     poll_fn(|context| {
         let polled = served.as_mut().poll(context);
         if only_at_first {

@@ -64,13 +64,13 @@ impl Pool {
             Some(connection) => {
                 Ok(Lease { pool: Arc::clone(self), connection, is_reused: true, _slot: slot })
             }
-            None => self.open(slot).await,
+            None => Box::pin(self.open(slot)).await, // seldom, and large
         }
     }
 
     /// A new one instead of `stale`.
     pub(crate) async fn renew(self: &Arc<Self>, stale: Lease) -> Result<Lease, Failure> {
-        self.open(stale._slot).await
+        Box::pin(self.open(stale._slot)).await
     }
 
     async fn open(self: &Arc<Self>, slot: Slot) -> Result<Lease, Failure> {

@@ -33,7 +33,7 @@ pub(super) async fn act(call: &Call<'_>, table: &Table, body: Inbound) -> Result
         Err(fault) => return Err(fault),
     };
     let grant = match landing {
-        Some(landing) => landing.granted(call).await,
+        Some(landing) => Box::pin(landing.granted(call)).await,
         None => None,
     };
     // Another visitor's copy of such a page would come without their cookie, or with somebody else's.
