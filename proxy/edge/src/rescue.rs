@@ -60,7 +60,7 @@ pub(crate) fn rescue(fault: &Fault) -> Answer {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         // What is left of the body will not be read.
-        Fault::TooLarge(_) | Fault::TooSlow | Fault::Broken | Fault::Leaving => {
+        Fault::Offence(_) | Fault::TooLarge(_) | Fault::TooSlow | Fault::Broken | Fault::Leaving => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}
