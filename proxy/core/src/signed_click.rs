@@ -52,6 +52,12 @@ impl SignedClick {
         &self.id
     }
 
+    /// When it was made.
+    #[must_use]
+    pub const fn created_at(&self) -> UnixMs {
+        self.created_at
+    }
+
     /// The click, for whoever finds none in the store. One that an edge minted has yet to be told to the platform, for all
     /// that is known here.
     pub(crate) fn click(&self, site: &Site) -> Click {

@@ -28,6 +28,7 @@ pub(crate) enum Keep {
 pub(crate) const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 /// Anything else makes browsers refuse to compile while it loads.
 pub(crate) const WASM: &str = "application/wasm";
+pub(crate) const JSON: &str = "application/json";
 
 /// One asset in all its encodings.
 pub(crate) struct Asset {

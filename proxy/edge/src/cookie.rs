@@ -2,16 +2,19 @@
 //! Their form is the platform's (`<https://docs.affonso.io/api/with-tracking-pixel>`). A third, which no script reads, proves
 //! the click by the site's signature.
 
-use crate::table::Face;
+use crate::{call::Call, table::Face, visitor};
 use cookie::{Cookie, SameSite, time::Duration};
 use http::{
     HeaderMap, HeaderValue,
     header::{COOKIE, SET_COOKIE},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+use serde_json::Value;
 use std::{borrow::Cow, net::IpAddr};
-use usher_model::{ClickId, CookieDomain, Site, limits::COOKIE_DATA_BYTES};
+use usher_core::SignedClick;
+use usher_model::{ClickId, CookieDomain, Site, limits::COOKIES_BYTES};
 
+const DAY_S: i64 = 24 * 60 * 60;
 const REFERRAL: &str = "affonso_referral";
 const DATA: &str = "affonso_data";
 
@@ -27,35 +30,48 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// What an answer gives the visitor to keep.
+/// What an answer makes of the visitor's cookies.
 #[derive(Debug)]
-pub(crate) struct Grant {
-    /// The click.
-    pub(crate) click: ClickId,
-    /// The same click, signed.
-    pub(crate) proof: Option<String>,
-    /// Discounts, as JSON text.
-    pub(crate) data: Option<String>,
+pub(crate) enum Grant {
+    /// They hold this click for the site's `cookie_days`.
+    Click {
+        /// The click.
+        click: ClickId,
+        /// The same click, signed.
+        proof: Option<String>,
+        /// Discounts, as JSON text.
+        data: Option<String>,
+    },
+    /// They hold the click that they have proved, for what is left of its life. What goes with it stays as it is.
+    Renewed {
+        /// The click.
+        click: ClickId,
+        /// The same click, signed, as it came.
+        proof: String,
+        /// How long it still counts, seconds.
+        left_s: i64,
+    },
+    /// They are cleared.
+    Nothing,
 }
 
 impl Grant {
-    /// Adds the `Set-Cookie` fields for a request that came to `host`. Data that does not fit is left out.
+    /// Adds the `Set-Cookie` fields for a request that came to `host`. In all they are at most [`COOKIES_BYTES`]; coupons, then
+    /// the discount, are left out where they do not fit.
     pub(crate) fn write(&self, headers: &mut HeaderMap, face: &Face, host: &str, https: bool) {
-        let site = &face.site;
-        let data = self.data.as_ref().map(|text| utf8_percent_encode(text, COMPONENT).to_string());
-        let data = data.filter(|value| value.len() <= COOKIE_DATA_BYTES).map(|value| (DATA, value));
-        // A proof of another click would outrank this one.
-        let proof = face.proof_cookie.as_deref().map(|name| (name, self.proof.clone().unwrap_or_default()));
-        let referral = (REFERRAL, self.click.as_str().to_owned());
-        for (name, value) in [Some(referral), proof, data].into_iter().flatten() {
-            let days = if value.is_empty() { 0 } else { i64::from(site.cookie_days) };
-            let cookie = Cookie::build((name, value))
+        let proof_name = face.proof_cookie.as_deref();
+        let life_s = match self {
+            Self::Renewed { left_s, .. } => *left_s,
+            _ => i64::from(face.site.cookie_days) * DAY_S,
+        };
+        for (name, value) in self.pairs(proof_name) {
+            let cookie = Cookie::build((name, value.as_ref()))
                 .path("/")
-                .max_age(Duration::days(days))
-                .http_only(face.proof_cookie.as_deref() == Some(name))
+                .max_age(Duration::seconds(if value.is_empty() { 0 } else { life_s }))
+                .http_only(proof_name == Some(name))
                 .same_site(SameSite::Lax);
             let cookie = if https { cookie.secure(true) } else { cookie };
-            let cookie = match domain(&site.cookie_domain, host) {
+            let cookie = match domain(&face.site.cookie_domain, host) {
                 Some(domain) => cookie.domain(domain),
                 None => cookie,
             };
@@ -64,6 +80,65 @@ impl Grant {
             }
         }
     }
+
+    /// Names and values; an empty value clears.
+    fn pairs<'g>(&'g self, proof_name: Option<&'g str>) -> Vec<(&'g str, Cow<'g, str>)> {
+        let (click, proof, data) = match self {
+            Self::Click { click, proof, data } => {
+                (click.as_str(), proof.as_deref().unwrap_or_default(), data.as_deref())
+            }
+            Self::Renewed { click, proof, .. } => (click.as_str(), proof.as_str(), None),
+            Self::Nothing => ("", "", Some("")),
+        };
+        let mut pairs = vec![(REFERRAL, Cow::Borrowed(click))];
+        let mut room = COOKIES_BYTES.saturating_sub(bytes(REFERRAL, click));
+        if let Some(name) = proof_name {
+            // A proof of another click would outrank this one.
+            let proof = if bytes(name, proof) > room { "" } else { proof };
+            room = room.saturating_sub(bytes(name, proof));
+            pairs.push((name, Cow::Borrowed(proof)));
+        }
+        let data = data.and_then(|text| fitting(text, room.saturating_sub(bytes(DATA, ""))));
+        pairs.extend(data.map(|data| (DATA, Cow::Owned(data))));
+        pairs
+    }
+}
+
+/// What a cookie takes in the field `Cookie`, with what parts it from the next.
+const fn bytes(name: &str, value: &str) -> usize {
+    name.len() + "=".len() + value.len() + "; ".len()
+}
+
+/// The data as scripts decode it, in at most `room` bytes: without the oldest coupons where it has too many of them.
+fn fitting(text: &str, room: usize) -> Option<String> {
+    let encode = |text: &str| utf8_percent_encode(text, COMPONENT).to_string();
+    let mut encoded = encode(text);
+    let mut data = None;
+    while encoded.len() > room {
+        let data: &mut Value = data.get_or_insert(serde_json::from_str(text).ok()?);
+        // The newest comes first.
+        data.get_mut("affiliateCoupons")?.as_array_mut()?.pop()?;
+        encoded = encode(&data.to_string());
+    }
+    Some(encoded)
+}
+
+/// The click that the visitor's cookies prove, while it counts: a browser may have dropped the readable one or cut its life
+/// short, and a script may have put another in its place. They are there because consent was given; a visitor who objects since
+/// is not reminded.
+pub(crate) fn renewed(call: &Call<'_>) -> Option<Grant> {
+    let (face, headers) = (call.face, &call.head.headers);
+    let signals = visitor::signals(&call.head.method, headers);
+    if signals.prefetch || (signals.gpc && face.site.honour_gpc) {
+        return None;
+    }
+    let name = face.proof_cookie.as_deref()?;
+    let (proof, signed) = values(headers, name).find_map(|text| {
+        let signed = SignedClick::verify(&face.site, &text)?;
+        Some((text.into_owned(), signed))
+    })?;
+    let left_s = i64::from(face.site.cookie_days) * DAY_S - call.now.since(signed.created_at()) / 1000;
+    (left_s > 0).then(|| Grant::Renewed { click: signed.id().clone(), proof, left_s })
 }
 
 /// What the cookies that scripts read are called.
@@ -123,11 +198,12 @@ mod tests {
     use super::*;
     use crate::fixture;
     use proptest::prelude::*;
+    use usher_model::Secret;
 
     fn granted(data: Option<&str>, host: &str, https: bool) -> Vec<String> {
         let mut headers = HeaderMap::new();
         let click = ClickId::new("abc-1").expect("an id");
-        let grant = Grant { click, proof: None, data: data.map(str::to_owned) };
+        let grant = Grant::Click { click, proof: None, data: data.map(str::to_owned) };
         grant.write(&mut headers, &fixture::face(fixture::site()), host, https);
         headers.get_all(SET_COOKIE).iter().map(|field| field.to_str().expect("text").to_owned()).collect()
     }
@@ -168,9 +244,46 @@ mod tests {
             "{}",
             fields[1]
         );
-        assert_eq!(granted(Some(&"x".repeat(COOKIE_DATA_BYTES)), "shop.example", true).len(), 2);
-        assert_eq!(granted(Some(&"x".repeat(COOKIE_DATA_BYTES + 1)), "shop.example", true).len(), 1);
-        assert_eq!(granted(Some(&"{".repeat(COOKIE_DATA_BYTES / 2)), "shop.example", true).len(), 1);
+    }
+
+    #[test]
+    fn all_cookies_together_are_bounded_and_the_newest_coupons_stay() {
+        let coupon = |number: usize| format!(r#"{{"code":"COUPON{number}","discount_value":10}}"#);
+        for coupons in 0..40 {
+            let list: Vec<String> = (0..coupons).map(coupon).collect();
+            let data = format!(r#"{{"affiliateCoupons":[{}],"discount":{{"amount":10}}}}"#, list.join(","));
+            let fields = granted(Some(&data), "shop.example", true);
+            let sent: Vec<&str> = fields.iter().filter_map(|field| field.split("; ").next()).collect();
+            assert!(sent.join("; ").len() <= COOKIES_BYTES, "{sent:?}");
+            let kept = values_of(sent[1]);
+            assert_eq!(kept["discount"]["amount"], 10);
+            let kept = kept["affiliateCoupons"].as_array().expect("coupons");
+            assert!(kept.len() == coupons || kept.len() >= 3, "{coupons}: {kept:?}");
+            assert!(kept.iter().enumerate().all(|(number, kept)| kept["code"] == format!("COUPON{number}")));
+        }
+        for hopeless in
+            ["x".repeat(COOKIES_BYTES), format!(r#"{{"discount":"{}"}}"#, "x".repeat(COOKIES_BYTES))]
+        {
+            assert_eq!(granted(Some(&hopeless), "shop.example", true).len(), 1);
+        }
+    }
+
+    fn values_of(pair: &str) -> Value {
+        let value = pair.strip_prefix("affonso_data=").expect("data");
+        let text = percent_decode(value.as_bytes()).decode_utf8().expect("text");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    #[test]
+    fn nothing_is_what_clears_them_all() {
+        let face = fixture::face(Site { click_signing_key: Some(Secret::new("key")), ..fixture::site() });
+        let mut headers = HeaderMap::new();
+        Grant::Nothing.write(&mut headers, &face, "shop.example", true);
+        let fields: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
+        assert_eq!(fields.len(), 3);
+        assert!(fields.iter().all(|field| field.to_str().expect("text").contains("=; ")
+            && field.to_str().expect("text").contains("Max-Age=0")
+            && field.to_str().expect("text").contains("Domain=shop.example")));
     }
 
     #[test]
@@ -268,7 +381,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_the_data_is_there_are_two_fields_of_five_parts(text in "\\PC{0,80}") {
+        fn whatever_the_data_is_there_are_two_fields_of_five_parts(text in "\\PC{0,30}") {
             let fields = granted(Some(&text), "shop.example", false);
             prop_assert_eq!(fields.len(), 2);
             prop_assert!(fields.iter().all(|field| field.split(';').count() == 5), "{:?}", fields);

@@ -101,7 +101,7 @@ impl Landing {
         };
         call.face.meters.landed(self.ground, outcome);
         let (proof, data) = (tracked.proof, tracked.data);
-        tracked.cookie.map(|click| Grant { click, proof, data })
+        tracked.cookie.map(|click| Grant::Click { click, proof, data })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Phase `route`: which site, and what of it. Built once from the settings.
 
 use crate::{
-    assets::{Asset, JAVASCRIPT, Keep, WASM},
+    assets::{Asset, JAVASCRIPT, JSON, Keep, WASM},
     auth::Keys,
     cookie,
     fault::Fault,
@@ -19,6 +19,10 @@ use usher_model::{Consent, Site, SiteName};
 use usher_origin::Origin;
 use usher_page::Tagger;
 use usher_providers::Webhook;
+
+/// Where a host says whether it honours Global Privacy Control, and since when (<https://www.w3.org/TR/gpc/#gpc-support-resource>).
+const GPC_PATH: &str = "/.well-known/gpc.json";
+const GPC: &[u8] = br#"{"gpc":true,"lastUpdate":"2026-11-21"}"#;
 
 /// What the edge serves.
 #[derive(Clone, Debug)]
@@ -39,6 +43,7 @@ pub(crate) struct Table {
     pub(crate) parser: Asset,
     pub(crate) worker: Asset,
     pub(crate) more: Asset,
+    pub(crate) gpc: Asset,
 }
 
 /// One site as the edge shows it.
@@ -86,6 +91,7 @@ impl Table {
             suffix_list: Asset::new(Bytes::from_static(snippet::PSL_JS.as_bytes()), JAVASCRIPT, Keep::Hour),
             parser: Asset::new(Bytes::from_static(snippet::WASM), WASM, Keep::Forever),
             worker: Asset::new(Bytes::from_static(snippet::WORKER_JS.as_bytes()), JAVASCRIPT, Keep::Forever),
+            gpc: Asset::new(Bytes::from_static(GPC), JSON, Keep::Hour),
             more: Asset::new(Bytes::from_static(snippet::MORE_JS.as_bytes()), JAVASCRIPT, Keep::Forever),
         }
     }
@@ -103,6 +109,9 @@ impl Table {
             if rest.is_empty() {
                 return Ok(Place { face, route: Route::Unknown, argument: "" });
             }
+        }
+        if let Some(face) = faces.iter().find(|face| path == GPC_PATH && face.site.honour_gpc) {
+            return Ok(Place { face, route: Route::Gpc, argument: "" });
         }
         if let Some(face) = faces.iter().find(|face| face.links.has(path)) {
             return Ok(Place { face, route: Route::Link, argument: path });

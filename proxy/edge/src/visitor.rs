@@ -34,7 +34,7 @@ fn unproved(head: &Parts, address: IpAddr) -> Visitor {
     }
 }
 
-fn signals(method: &Method, headers: &HeaderMap) -> Signals {
+pub(crate) fn signals(method: &Method, headers: &HeaderMap) -> Signals {
     // `prefetch`, `prefetch;prerender` and `prefetch;anonymous-client-ip` have been seen.
     let prefetches = |name: &HeaderName| {
         let values = headers.get_all(name).iter();

@@ -24,6 +24,6 @@ pub(super) async fn act(call: &Call<'_>, code: &str) -> Result<Outcome, Fault> {
         .await??;
     Ok(Outcome {
         answer: answer::json(StatusCode::OK, &resolved.answer),
-        grant: resolved.cookie.map(|click| Grant { click, proof: resolved.proof, data: None }),
+        grant: resolved.cookie.map(|click| Grant::Click { click, proof: resolved.proof, data: None }),
     })
 }

@@ -21,6 +21,6 @@ pub(super) async fn act(call: &Call<'_>, body: Inbound) -> Result<Outcome, Fault
     let (proof, data) = (tracked.proof, tracked.data);
     Ok(Outcome {
         answer: answer::json(StatusCode::OK, &tracked.answer),
-        grant: tracked.cookie.map(|click| Grant { click, proof, data }),
+        grant: tracked.cookie.map(|click| Grant::Click { click, proof, data }),
     })
 }
