@@ -31,7 +31,7 @@ impl Purpose {
         match (said(&FETCH_MODE), said(&FETCH_DEST)) {
             (Some(b"navigate"), Some(b"document")) => Self::Window,
             (_, Some(b"iframe" | b"frame" | b"embed" | b"object" | b"fencedframe")) => Self::Frame,
-            (None, None)
+            (None | Some(b"navigate"), None)
                 if takes_html(head) && !SCRIPTED.iter().any(|name| head.headers.contains_key(name)) =>
             {
                 Self::Unsaid
@@ -41,15 +41,21 @@ impl Purpose {
     }
 }
 
-/// Whether `Accept` names HTML, which only what shows pages does. Without the field anything is taken (RFC 9110 section 12.5.1).
+/// Whether `Accept` names HTML, which only what shows pages does, or no kind at all: anything is taken then (RFC 9110 section
+/// 12.5.1), as by old browsers and by tools that follow a link.
 fn takes_html(head: &Parts) -> bool {
-    if !head.headers.contains_key(ACCEPT) {
-        return true;
-    }
     let elements = head.headers.get_all(ACCEPT).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
-    elements
-        .filter_map(|element| element.split(|b| *b == b';').next())
-        .any(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/html"))
+    let mut kinds =
+        elements.filter_map(|element| element.split(|b| *b == b';').next()).map(<[u8]>::trim_ascii);
+    let Some(first) = kinds.next() else { return true };
+    let is_html = |kind: &[u8]| kind.eq_ignore_ascii_case(b"text/html");
+    let mut is_alone = first == b"*/*";
+    let mut names_html = is_html(first);
+    for kind in kinds {
+        is_alone = false;
+        names_html |= is_html(kind);
+    }
+    is_alone || names_html
 }
 
 #[cfg(test)]
@@ -62,21 +68,23 @@ mod tests {
         const HTML: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         let navigates = ("sec-fetch-mode", "navigate");
         type Fields<'f> = &'f [(&'f str, &'f str)];
-        let table: [(&str, Fields<'_>, Purpose); 18] = [
+        let table: [(&str, Fields<'_>, Purpose); 20] = [
             ("GET", &[navigates, ("sec-fetch-dest", "document")], Purpose::Window),
             ("GET", &[navigates, ("sec-fetch-dest", "document"), HTML], Purpose::Window),
             ("HEAD", &[navigates, ("sec-fetch-dest", "document")], Purpose::Window),
             ("POST", &[navigates, ("sec-fetch-dest", "document")], Purpose::Other),
             ("GET", &[navigates, ("sec-fetch-dest", "iframe"), HTML], Purpose::Frame),
             ("GET", &[navigates, ("sec-fetch-dest", "embed")], Purpose::Frame),
-            ("GET", &[navigates, HTML], Purpose::Other),
+            ("GET", &[navigates, HTML], Purpose::Unsaid),
+            ("GET", &[("sec-fetch-mode", "no-cors"), HTML], Purpose::Other),
             ("GET", &[("sec-fetch-dest", "document"), HTML], Purpose::Other),
             ("GET", &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image"), HTML], Purpose::Other),
             ("GET", &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), HTML], Purpose::Other),
             ("GET", &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "document")], Purpose::Other),
             ("GET", &[HTML], Purpose::Unsaid),
             ("GET", &[("accept", "*/*, Text/HTML;level=1")], Purpose::Unsaid),
-            ("GET", &[("accept", "*/*")], Purpose::Other),
+            ("GET", &[("accept", "*/*")], Purpose::Unsaid),
+            ("GET", &[("accept", "*/*;q=0.8, image/png")], Purpose::Other),
             ("GET", &[("accept", "image/avif,image/webp,*/*")], Purpose::Other),
             ("GET", &[], Purpose::Unsaid),
             ("GET", &[("accept", "")], Purpose::Other),

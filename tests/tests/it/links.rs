@@ -84,7 +84,7 @@ async fn who_does_not_look_is_led_there_without_a_cookie() {
         followed(&edge, "/spring").header("sec-fetch-mode", "no-cors").header("sec-fetch-dest", "image"),
         followed(&edge, "/spring").header("user-agent", "facebookexternalhit/1.1"),
         followed(&edge, "/spring").method("HEAD"),
-        edge.get("/spring").header("accept", "*/*"),
+        edge.get("/spring").header("accept", "image/avif,image/webp,*/*;q=0.8"),
     ] {
         let answer = request.send().await.expect(302);
         assert_eq!(leads(&answer), "https://shop.example/sale");
