@@ -8,7 +8,6 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use std::{fmt::Write as _, net::IpAddr};
 use usher_model::limits::ORIGIN_ROUNDS;
 
 /// A request's head as it goes over the wire.
@@ -152,20 +151,17 @@ fn fields(out: &mut BytesMut, parts: &Parts, visitor: &Visitor<'_>, rules: &Rule
 
 /// Everything that says who the visitor is says what we know (RFC 7239 for `Forwarded`).
 fn about(out: &mut BytesMut, visitor: &Visitor<'_>, host: &[u8]) {
-    let proto = if visitor.https { "https" } else { "http" };
-    let mut text = String::with_capacity(160);
-    // Writing into a text does not fail.
-    let _ = write!(text, "x-forwarded-for: {0}\r\nx-real-ip: {0}\r\n", visitor.address);
-    let _ = write!(text, "x-forwarded-proto: {proto}\r\n");
-    let _ = match visitor.address {
-        IpAddr::V4(address) => write!(text, "forwarded: for={address};proto={proto}"),
-        IpAddr::V6(address) => write!(text, "forwarded: for=\"[{address}]\";proto={proto}"),
-    };
-    out.put_slice(text.as_bytes());
-    out.put_slice(b";host=\"");
-    out.put_slice(host);
-    out.put_slice(b"\"\r\n");
+    let proto: &[u8] = if visitor.https { b"https" } else { b"http" };
+    let address = visitor.address.to_string();
+    let address = address.as_bytes();
+    put(out, "x-forwarded-for", address);
+    put(out, "x-real-ip", address);
+    put(out, "x-forwarded-proto", proto);
     put(out, "x-forwarded-host", host);
+    let quotes: [&[u8]; 2] = if visitor.address.is_ipv6() { [b"\"[", b"]\""] } else { [b"", b""] };
+    let parts =
+        [b"forwarded: for=", quotes[0], address, quotes[1], b";proto=", proto, b";host=\"", host, b"\"\r\n"];
+    parts.iter().for_each(|part| out.put_slice(part));
 }
 
 /// The body's framing is ours, whatever the visitor called it.

@@ -18,7 +18,7 @@ fn written(request: http::request::Builder, body: &'static str, visitor: Visitor
 }
 
 const VISITOR: Visitor<'_> = Visitor {
-    address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    address: std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
     https: true,
     host: "shop.example",
     is_vouched_for: false,
