@@ -155,16 +155,19 @@ async fn serve(
     first: TaskTrackerToken,
 ) {
     let http1 = Protocol::Http1 { is_secured: peer.is_tls };
-    let Some(tls) = tls else { return serve_as(http1, edge, drain, stream, peer, first).await };
+    // Boxed, so that a connection takes no room for what it is not, and none for the handshake once that is over.
+    let Some(tls) = tls else { return Box::pin(serve_as(http1, edge, drain, stream, peer, first)).await };
     let stream =
-        match timeout(Duration::from_millis(limits::HANDSHAKE_MS), usher_tls::accept(tls, stream)).await {
+        match timeout(Duration::from_millis(limits::HANDSHAKE_MS), Box::pin(usher_tls::accept(tls, stream)))
+            .await
+        {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return edge.metrics.refused("handshake", &error),
             Err(slow) => return edge.metrics.refused("slow_handshake", &slow),
         };
     match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => serve_as(Protocol::Http2, edge, drain, stream, peer, first).await,
-        Some(b"http/1.1") | None => serve_as(http1, edge, drain, stream, peer, first).await,
+        Some(b"h2") => Box::pin(serve_as(Protocol::Http2, edge, drain, stream, peer, first)).await,
+        Some(b"http/1.1") | None => Box::pin(serve_as(http1, edge, drain, stream, peer, first)).await,
         // The handshake of a challenge (RFC 8737) is all there is to it.
         Some(_) => {}
     }
@@ -178,7 +181,7 @@ async fn serve_as(
     peer: Peer,
     first: TaskTrackerToken,
 ) {
-    let (first, metrics) = (Mutex::new(Some(first)), edge.metrics.clone());
+    let (first, own) = (Mutex::new(Some(first)), Arc::clone(&edge));
     let service = move |request| {
         let edge = Arc::clone(&edge);
         let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -190,6 +193,6 @@ async fn serve_as(
     match usher_front::serve(stream, protocol, drain, service).await {
         Ok(()) => {}
         Err(End::Broken(error)) => tracing::debug!(%error, "a connection broke"),
-        Err(end) => metrics.refused(end.name(), &end),
+        Err(end) => own.metrics.refused(end.name(), &end),
     }
 }

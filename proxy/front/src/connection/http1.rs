@@ -283,7 +283,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
 /// client may not see what was sent to it.
 pub(super) async fn linger(io: &mut (impl AsyncRead + Unpin)) {
     let _ = timeout(Duration::from_millis(limits::LINGER_MS), async {
-        let (mut space, mut left) = ([0; 1024], limits::LINGER_BYTES);
+        let (mut space, mut left) = (vec![0; 1024], limits::LINGER_BYTES);
         while let Ok(read @ 1..) = io.read(&mut space).await {
             left = left.saturating_sub(read);
             if left == 0 {

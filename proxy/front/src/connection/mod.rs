@@ -74,10 +74,11 @@ where
             Ok(answer.map(|body| Outbound::new(body, turn, is_http1)))
         }
     });
+    // Boxed, so that one protocol's connections take no room for the other's.
     match protocol {
         Protocol::Http1 { is_secured } => {
-            http1::serve(io, is_secured, Arc::clone(&tally), drain, &counted).await
+            Box::pin(http1::serve(io, is_secured, Arc::clone(&tally), drain, &counted)).await
         }
-        Protocol::Http2 => http2::serve(io, Arc::clone(&tally), drain, &counted).await,
+        Protocol::Http2 => Box::pin(http2::serve(io, Arc::clone(&tally), drain, &counted)).await,
     }
 }

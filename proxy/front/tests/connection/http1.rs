@@ -351,3 +351,17 @@ async fn a_request_to_switch_that_is_answered_otherwise_changes_nothing() {
         assert!(answer(&mut client).await.starts_with("HTTP/1.1 204 "));
     }
 }
+
+#[test]
+fn a_connection_takes_little_room() {
+    use usher_front::{Flow, Protocol};
+    let (_, server) = tokio::io::duplex(1);
+    let serve = usher_front::serve(
+        Flow::new(server, ()),
+        Protocol::Http1 { is_secured: false },
+        tokio_util::sync::CancellationToken::new(),
+        async |_| http::Response::new(http_body_util::Full::new(bytes::Bytes::new())),
+    );
+    let size = std::mem::size_of_val(&serve);
+    assert!(size < 512, "{size}");
+}
