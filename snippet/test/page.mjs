@@ -12,6 +12,8 @@ export const dist = process.env.SNIPPET_DIST
 export const nonce = "script[nonce]";
 export const meta = 'meta[http-equiv="content-security-policy" i]';
 
+/** Goes on with every look at it. */
+let now = 1.7e12;
 const text = readFileSync(new URL("pixel.js", dist), "utf8").replace("import(", "__import(");
 const more = await import(new URL("more.js", dist));
 /** The snippet of a site, as the edge hands it out. */
@@ -99,18 +101,17 @@ export const page = ({
     },
     Worker: class {
       constructor(src) {
-        Object.assign(this, { src, sent: [], stopped: false });
+        Object.assign(this, { src, sent: [] });
         workers.push(this);
       }
       postMessage(message) {
         this.sent.push([...message]);
       }
-      terminate() {
-        this.stopped = true;
-      }
     },
     setTimeout: (run, ms = 0, ...with_) => timers.push({ ms, run: () => run(...with_) }),
     AbortSignal,
+    Date: { now: () => ++now },
+    Response,
     CustomEvent,
     URL,
   });

@@ -14,16 +14,20 @@ const vectors = JSON.parse(readFileSync(new URL("../../referral/tests/vectors.js
 const worker = (file) => {
   const posted = [];
   const fetched = [];
+  let closed = 0;
   const scope = vm.createContext({
     onmessage: undefined,
     postMessage: (answer) => posted.push(answer),
+    close: () => closed++,
     fetch: async (name) => (fetched.push(name), file()),
     TextDecoder,
     TextEncoder,
   });
   vm.runInContext(script, scope);
+  let asked = 0;
   const ask = async (url, parameters) => {
     await scope.onmessage({ data: [url, parameters.join(",")] });
+    assert.equal(closed, ++asked, "a worker that has answered ends");
     const answer = posted.pop();
     return answer && { ...answer };
   };

@@ -51,31 +51,25 @@ const mayWork = (): boolean =>
   !trustedTypes?.defaultPolicy &&
   !document.querySelector('script[nonce],meta[http-equiv="content-security-policy" i]');
 
-/** Reads the address: fields, or undefined when it holds no referral after all. */
-export const read = (): Promise<Fields | undefined> =>
+/** Reads the address: its fields, or null when it holds no referral after all. */
+export const read = (): Promise<Fields | null> =>
   new Promise((resolve) => {
-    const url = location.href;
-    const asItIs = { url: url.slice(0, MAX_URL_CHARS) };
-    let worker: Worker | undefined;
-    const finish = (fields?: Fields): void => {
-      resolve(fields);
-      worker?.terminate();
-    };
+    const asItIs = { url: location.href.slice(0, MAX_URL_CHARS) };
     try {
       if (mayWork()) {
-        worker = new Worker(workerUrl(base + "/" + workerName));
-        worker.onmessage = ({ data }: MessageEvent<Fields | null | 0>) => finish(data === 0 ? asItIs : data || undefined);
+        const worker = new Worker(workerUrl(base + "/" + workerName));
+        worker.onmessage = ({ data }: MessageEvent<Fields | null | 0>) => resolve(data === 0 ? asItIs : data);
         worker.onerror = (event) => {
           event.preventDefault();
-          finish(asItIs);
+          resolve(asItIs);
         };
-        worker.postMessage([url, parameters]);
-        setTimeout(finish, WORKER_MS, asItIs);
-        addEventListener("pagehide", () => finish(asItIs));
+        worker.postMessage([location.href, parameters]);
+        setTimeout(resolve, WORKER_MS, asItIs);
+        addEventListener("pagehide", () => resolve(asItIs));
         return;
       }
     } catch {
       // no workers here
     }
-    finish(asItIs);
+    resolve(asItIs);
   });

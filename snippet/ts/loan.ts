@@ -4,13 +4,14 @@ import { consentName, moreName } from "./site";
 import { base, tag } from "./tag";
 import { grant, refuse } from "./visit";
 
-let part: Promise<any> | undefined;
+type Part = typeof import("./more");
+let part: Promise<Part> | undefined;
 
 /**
  * Does something with `more.ts`, which is loaded once it is needed. The nonce of our tag holds for it too; a page that lists
  * digests of scripts would report it.
  */
-export const more = (step: (part: typeof import("./more"), loan: import("./more").Loan) => unknown): Promise<any> =>
+export const more = (step: (part: Part, loan: import("./more").Loan) => unknown): Promise<any> =>
   (part ||= tag!.integrity ? Promise.reject() : import(base + "/" + moreName))
-    .then((part) => step(part, { window, clickId, grant, refuse, consentUrl: base + "/" + consentName, keys }))
+    .then((part) => step(part, [window, clickId, grant, refuse, base + "/" + consentName, keys]))
     .catch(() => false);

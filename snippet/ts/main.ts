@@ -1,15 +1,15 @@
 import type { AffonsoSignup } from "../usher";
 import { clickId, currentOffer, take, takeCookie } from "./click";
-import { json, request } from "./net";
+import { request } from "./net";
 import { more } from "./loan";
-import { deliver } from "./queue";
+import { deliver, queued } from "./queue";
 import { bindName, codesName, signupsName } from "./site";
 import { consentRequired } from "./tag";
-import { grant, next, resume, visit } from "./visit";
+import { grant, reading, resume, visit } from "./visit";
 
 /** Sends what belongs to a click, when there is one or one is on its way. Whether it was taken. */
 const post = (name: string, fields: object): Promise<boolean> =>
-  next(async (reached) => (!!clickId() || !reached) && deliver(name, { click_id: clickId(), ...fields }));
+  reading.then(async () => !!(clickId() || queued()[0]) && deliver(name, { click_id: clickId(), ...fields })).catch(() => false);
 
 /** Tells when a script changes the address without a load. */
 const watchAddress = (): void => {
@@ -49,8 +49,13 @@ if (!window.Affonso?.applyCode) {
     getDiscount: () => currentOffer().discount || null,
     getAffiliateCoupons: () => currentOffer().affiliateCoupons || [],
     applyCode: async (code) => {
-      const answer = await json(await request([codesName, code]));
-      take(answer?.cid, answer?.discount && { ...currentOffer(), discount: answer.discount });
+      let answer;
+      try {
+        answer = await (await request(codesName + "/" + encodeURIComponent(code)))!.json();
+      } catch {
+        // no code is written so, or nobody can be asked
+      }
+      take(answer?.cid, answer?.discount && answer);
       return { code, valid: false, ...answer };
     },
     bind: (orderId) => post(bindName, { order_id: String(orderId) }),

@@ -3,20 +3,21 @@
  * it needs of the page comes as parameters.
  */
 
-/** What the rest of the snippet lends. */
-export interface Loan {
-  window: any;
-  clickId(): string | undefined;
-  grant(): Promise<boolean>;
-  refuse(): void;
-  /** The address of consent. */
-  consentUrl: string;
-  /** With what the keys begin that wait in the browser's store. */
-  keys: string;
-}
+/**
+ * What the rest of the snippet lends: the page, the click, what gives and what refuses consent, the address of consent, and with
+ * what the keys begin that wait in the browser's store.
+ */
+export type Loan = [
+  window: any,
+  clickId: () => string | undefined,
+  grant: () => Promise<boolean>,
+  refuse: () => void,
+  consentUrl: string,
+  keys: string,
+];
 
 /** Consent was withdrawn: nothing stays in the browser, and nothing is recorded until it is given again. */
-export const withdraw = async ({ window, refuse, consentUrl, keys }: Loan): Promise<boolean> => {
+export const withdraw = async ([window, , , refuse, consentUrl, keys]: Loan): Promise<boolean> => {
   refuse();
   try {
     delete window.affonso_referral;
@@ -38,7 +39,7 @@ export const withdraw = async ({ window, refuse, consentUrl, keys }: Loan): Prom
 const watched = new WeakSet();
 let opened: unknown;
 /** Paddle's checkouts are opened by a script, or by buttons that hold its parameters. The id goes among the page's own data. */
-export const paddle = ({ window, clickId }: Loan): void => {
+export const paddle = ([window, clickId]: Loan): void => {
   const { document } = window;
   const mark = (node: any): void => {
     const id = clickId();
@@ -71,7 +72,7 @@ export const paddle = ({ window, clickId }: Loan): void => {
 };
 
 /** Whether a cookie holds the click: then it needs no other way. */
-const isKept = ({ window }: Loan): boolean => {
+const isKept = ([window]: Loan): boolean => {
   try {
     return window.document.cookie.includes("affonso_referral=");
   } catch {
@@ -84,7 +85,7 @@ const isKept = ({ window }: Loan): boolean => {
  * this host, hosts above and below it, and on the ways that scripts take.
  */
 const carry = (loan: Loan): void => {
-  const { window, clickId } = loan;
+  const [window, clickId] = loan;
   const { document, location, history } = window;
   const bare = (host: string): string => "." + host.replace(/^www\./, "");
   const isOurs = (host: string): boolean =>
@@ -130,7 +131,7 @@ const carry = (loan: Loan): void => {
 
 /** Listens to the managers of consent that the page has, and carries the click along until one says yes. */
 export const managers = (loan: Loan): void => {
-  const { window, grant } = loan;
+  const [window, , grant] = loan;
   const { document } = window;
   let consented = false;
   const decide = (says: unknown): void => {

@@ -7,9 +7,9 @@ const ANSWER_MS = 2e4;
  * GET of a path below the base, or POST when there is a body. Never rejects: undefined when there was no answer. A request
  * outlives the page. On another host of the site, cookies are only set when credentials are asked for.
  */
-export const request = async (path: string[], body?: object): Promise<Response | undefined> => {
+export const request = async (path: string, body?: object): Promise<Response | undefined> => {
   try {
-    return await fetch([base, ...path.map(encodeURIComponent)].join("/"), {
+    return await fetch(base + "/" + path, {
       credentials: "include",
       signal: (AbortSignal as any).timeout?.(ANSWER_MS),
       ...(body && {
@@ -19,15 +19,6 @@ export const request = async (path: string[], body?: object): Promise<Response |
         keepalive: true,
       }),
     });
-  } catch {
-    return;
-  }
-};
-
-/** Never rejects: undefined when the answer was not JSON. */
-export const json = async (response?: Response): Promise<any> => {
-  try {
-    return await response?.json();
   } catch {
     return;
   }

@@ -1,5 +1,5 @@
 import { clickId, take } from "./click";
-import { json, request } from "./net";
+import { request } from "./net";
 import { trackName } from "./site";
 import { settings } from "./tag";
 
@@ -9,6 +9,7 @@ export const keys = trackName + ".";
 let waiting: Record<string, string> = {};
 /** Tells apart what begins to wait in one millisecond. */
 let count = 1e3;
+const taken: Record<string, boolean> = {};
 
 /** From now on this browser may store something. What waited for consent in memory is not sent without it. */
 export const allowStore = (): void => {
@@ -19,30 +20,43 @@ export const allowStore = (): void => {
   }
 };
 
-/** Whether the edge took it. What it will not take later either does not wait any longer. */
-const send = async (key: string): Promise<boolean> => {
-  const { name, fields } = JSON.parse(waiting[key]!);
-  // A lead may have waited together with its click.
-  const response = await request([name], { programId: settings.affonso, click_id: clickId(), ...fields });
-  if (response && response.status !== 429 && response.status < 500) delete waiting[key];
-  if (response?.ok && name === trackName) {
-    const answer = await json(response);
-    take(answer?.cid, answer?.data);
+/** The keys of what waits. */
+export const queued = (): string[] =>
+  Object.keys(waiting)
+    .filter((key) => key.startsWith(keys))
+    .sort();
+
+/** Sends what waits, in its order, as far as the edge can be reached. What it will not take later either does not wait any longer. */
+const attempt = async (): Promise<void> => {
+  for (const key of queued()) {
+    const { name, fields } = JSON.parse(waiting[key]!);
+    const isClick = name === trackName;
+    // A lead may have waited together with its click.
+    fields.click_id ||= clickId();
+    const response = isClick || fields.click_id ? await request(name, { programId: settings.affonso, ...fields }) : ({} as Response);
+    if (!response || response.status === 429 || response.status >= 500) return;
+    taken[key] = response.ok;
+    delete waiting[key];
+    if (isClick && response.ok) {
+      const answer = await response.json();
+      take(answer?.cid, answer?.data);
+    }
   }
-  return !!response?.ok;
 };
+
+let flushing: Promise<unknown> = Promise.resolve();
+export const flush = (): Promise<unknown> => (flushing = flushing.then(attempt).catch(() => {}));
 
 /** Sends it, now or when the edge can be reached. Whether it was now. */
-export const deliver = (name: string, fields: object): Promise<boolean> => {
+export const deliver = async (name: string, fields: object): Promise<boolean> => {
   const key = keys + Date.now() + count++;
-  waiting[key] = JSON.stringify({ name, fields });
-  return send(key);
-};
-
-/** Sends what waits, in its order, as far as the edge can be reached. */
-export const flush = async (): Promise<boolean> => {
-  for (const key of Object.keys(waiting).sort()) {
-    if (key.startsWith(keys) && !(await send(key)) && waiting[key]) return false;
+  const item = JSON.stringify({ name, fields });
+  try {
+    waiting[key] = item;
+  } catch {
+    // the page has filled the store
+    waiting = { [key]: item };
   }
-  return true;
+  await flush();
+  return !!taken[key];
 };

@@ -1,6 +1,6 @@
 import { type Fields, canRefer, read } from "./address";
 import { clickId } from "./click";
-import { allowStore, deliver, flush } from "./queue";
+import { allowStore, deliver, flush, queued } from "./queue";
 import { trackName } from "./site";
 import { consentRequired, optedOut } from "./tag";
 
@@ -8,39 +8,41 @@ import { consentRequired, optedOut } from "./tag";
 let hasConsent = consentRequired || optedOut ? false : undefined;
 /** The address that was last read, and what it held. */
 let seen: string | undefined;
-let fields: Fields | undefined;
+let fields: Fields | null | undefined;
 
-/** What is under way. It never rejects: false when the edge could not be reached. */
-let visiting: Promise<boolean> = Promise.resolve(true);
-
-/** Does one thing after the other. */
-export const next = (step: (reached: boolean) => Promise<boolean>): Promise<boolean> =>
-  (visiting = visiting.then(step).catch(() => false));
+/** What is being read. */
+export let reading: Promise<unknown> = Promise.resolve();
 
 /** Looks at the address. One that only hands over the click that is known holds nothing new. */
-const look = async (): Promise<boolean> => {
+const look = async (): Promise<void> => {
   const { href } = location;
-  if (href === seen || !canRefer() || href.includes("affonso_id=" + clickId())) return true;
-  seen = href;
-  fields = await read();
-  return !fields || report();
+  if (href !== seen && canRefer() && !href.includes("affonso_id=" + clickId())) {
+    seen = href;
+    fields = await read();
+    if (fields) report();
+  }
 };
-export const visit = (): Promise<boolean> => next(look);
+export const visit = (): void => {
+  reading = reading.then(look).catch(() => {});
+};
 
-/** Sends what waits, then looks at the address. */
+/** Sends what waits, and looks at the address. */
 export const resume = (): void => {
   if (hasConsent !== false) allowStore();
-  next(flush);
+  flush();
   visit();
 };
 
-/** Consent was given: what was recorded before it becomes a whole click. Further calls only see to it that nothing waits. */
+/** Consent was given: what was recorded before it becomes a whole click. Whether all has reached the edge. */
 export const grant = (): Promise<boolean> =>
-  next(() => {
-    if (hasConsent !== false || optedOut) return flush();
-    hasConsent = true;
-    allowStore();
-    return fields ? report(clickId()) : look();
+  reading.then(flush).then(async () => {
+    if (hasConsent === false && !optedOut) {
+      hasConsent = true;
+      allowStore();
+      if (fields) report(clickId());
+    }
+    await flush();
+    return !queued()[0];
   });
 
 /** Consent was withdrawn. */
@@ -49,5 +51,5 @@ export const refuse = (): void => {
 };
 
 /** Records the click. */
-const report = (upgradeClickId?: string): Promise<boolean> =>
+const report = (upgradeClickId?: string): Promise<unknown> =>
   deliver(trackName, { referrer: document.referrer, hasConsent, upgradeClickId, ...fields });

@@ -21,7 +21,7 @@ const parse = (file: BufferSource, url: string, parameters: string): string => {
   return new TextDecoder().decode(new Uint8Array(tracker.memory.buffer, at, length));
 };
 
-/** Answers the fields of `/track`, null when the address holds no referral, 0 when it could not be read here. */
+/** Answers once: the fields of `/track`, null when the address holds no referral, 0 when it could not be read here. */
 onmessage = async ({ data: [url, parameters] }: MessageEvent<[string, string]>): Promise<void> => {
   let answer = 0;
   try {
@@ -34,4 +34,5 @@ onmessage = async ({ data: [url, parameters] }: MessageEvent<[string, string]>):
     // the page then sends the address as it is
   }
   postMessage(answer);
+  close();
 };

@@ -56,7 +56,7 @@ export async function start(t, program, parameters, patterns, options = {}) {
     child.once("error", (error) => fail(error.message));
     child.once("exit", (code) => fail(`ended with ${code}`));
   });
-  return { matches, stop };
+  return { matches, stop, signal: (name) => child.kill(name) };
 }
 
 const tail = (text) => text.split("\n").slice(-LINES_SHOWN).join("\n");
