@@ -4,7 +4,7 @@ use super::{
     backoff::{Backoff, Proof},
     call::{self, Calls},
     challenges::Challenges,
-    order::{self, Issued},
+    order::{self, Issued, insist, is_bad_nonce},
     renewal::{self, Answer, Plan},
     storage::{Lock, Storage},
 };
@@ -13,7 +13,7 @@ use instant_acme::{Account, CertificateIdentifier, NewAccount};
 use rustls_pki_types::CertificateDer;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::OnceCell;
-use usher_model::UnixMs;
+use usher_model::{UnixMs, limits};
 
 /// What is due with one directory.
 pub(crate) struct Desk {
@@ -67,8 +67,9 @@ impl Desk {
     pub(crate) fn is_ours(&mut self) -> Result<bool, Error> {
         if self.lock.is_none() {
             self.lock = self.clerk.storage.lock()?;
-            // Whoever had it has written since.
-            self.remember();
+            if self.lock.is_some() {
+                self.remember(); // whoever had it has written since
+            }
         }
         Ok(self.lock.is_some())
     }
@@ -85,14 +86,16 @@ impl Desk {
         certificate_of: impl Fn(&str) -> Option<&'t Arc<Certificate>>,
         now: UnixMs,
     ) -> (Option<String>, Next) {
-        let (clerk, mut earliest) = (Arc::clone(&self.clerk), UnixMs(i64::MAX));
+        let (clerk, mut earliest, mut question) = (Arc::clone(&self.clerk), UnixMs(i64::MAX), None);
         for host in clerk.acme.hosts.iter().filter(|host| !is_busy(host)) {
             match self.next_of(host, certificate_of(host), now) {
                 Next::At(moment) => earliest = earliest.min(moment),
-                next => return (Some(host.clone()), next),
+                Next::Order => return (Some(host.clone()), Next::Order),
+                // Questions wait until no host does.
+                ask @ Next::Ask(_) => drop(question.get_or_insert((Some(host.clone()), ask))),
             }
         }
-        (None, Next::At(earliest))
+        question.unwrap_or((None, Next::At(earliest)))
     }
 
     fn next_of(&mut self, host: &str, certificate: Option<&Arc<Certificate>>, now: UnixMs) -> Next {
@@ -186,7 +189,8 @@ impl Clerk {
             let contact: Vec<&str> = self.acme.contact.iter().map(String::as_str).collect();
             let asked =
                 NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-            let (account, credentials) = builder().create(&asked, self.acme.directory.clone(), None).await?;
+            let create = || builder().create(&asked, self.acme.directory.clone(), None);
+            let (account, credentials) = insist!(create().await)?;
             self.storage.keep_account(&credentials)?;
             Ok::<_, Error>(account)
         });

@@ -12,7 +12,7 @@ use instant_acme::{
 use std::{net::IpAddr, time::Duration};
 use usher_model::limits;
 
-/// Makes a call again while the directory does not like its nonce, which says nothing of the call (RFC 8555 section 6.5).
+/// Makes a call again, at most [`limits::ACME_NONCES`] times, while the directory does not like its nonce, which says nothing of the call (RFC 8555 section 6.5).
 macro_rules! insist {
     ($call:expr) => {{
         let mut left = limits::ACME_NONCES;
@@ -24,6 +24,7 @@ macro_rules! insist {
         }
     }};
 }
+pub(super) use insist;
 
 /// What came of an order.
 pub(crate) struct Issued {
@@ -160,7 +161,7 @@ async fn reason(order: &mut Order) -> String {
     "the directory could not validate the host, and does not say why".to_owned()
 }
 
-fn is_bad_nonce(error: &instant_acme::Error) -> bool {
+pub(super) fn is_bad_nonce(error: &instant_acme::Error) -> bool {
     let instant_acme::Error::Api(problem) = error else { return false };
     problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":badNonce"))
 }

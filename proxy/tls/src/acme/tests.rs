@@ -143,3 +143,15 @@ async fn a_directory_that_says_no_is_obeyed() {
     let (backoff, _) = remembered(503, &[("retry-after", "60")], "not JSON").await;
     assert_eq!((backoff.not_before.since(NOW), backoff.refused, backoff.unreached), (60_000, 0, 1));
 }
+
+#[test]
+fn hosts_without_a_certificate_come_before_questions() {
+    let storage = tempfile::tempdir().expect("a folder");
+    let settings = Arc::new(settings(storage.path(), &["a.example", "b.example"], Arc::default()));
+    let acme = settings.acme.as_ref().expect("orders");
+    let mut desk = Desk::open(&settings, acme, None).expect("it opens");
+    let own = certificate(&folder(acme), "a.example", 0, 90 * DAY_S);
+    let held = |host: &str| (host == "a.example").then_some(&own);
+    assert!(matches!(desk.next(|_| false, held, NOW), (Some(host), Next::Order) if host == "b.example"));
+    assert!(matches!(desk.next(|host| host == "b.example", held, NOW), (Some(_), Next::Ask(_))));
+}
