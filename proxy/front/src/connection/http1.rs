@@ -133,9 +133,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
         (self.is_resting, self.clean, self.unseen) = (false, BytesMut::new(), BytesMut::new());
         // Who was let in before the end is answered once, unless it has nothing to ask.
         let is_new = self.tally.taken() == 0;
-        if self.tally.is_over() && !is_new {
-            return false;
-        }
         tokio::select! {
             biased;
             is_there = poll_fn(|cx| self.poll_clean(cx, false)) => is_there.unwrap_or(false),
@@ -352,6 +349,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Behind<IO> {
         ready!(flushed);
         self.is_unsent = false;
         if std::mem::take(&mut self.awaits_sent) {
+            self.tally.note_move();
             cx.waker().wake_by_ref();
         }
         Poll::Ready(Ok(()))

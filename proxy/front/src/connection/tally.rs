@@ -133,7 +133,8 @@ impl Tally {
         self.is_over.load(Acquire)
     }
 
-    fn note_move(&self) {
+    /// Something of an answer has gone on.
+    pub(super) fn note_move(&self) {
         let since = self.opened.elapsed().as_millis();
         self.moved_ms.store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
     }

@@ -192,6 +192,19 @@ async fn no_more_of_an_answer_is_taken_up_than_the_client_takes() {
     assert!(read > 1_000_000 && spare < 70_000, "{read} {spare}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_answer_had_to_wait_is_closed_when_it_is_idle() {
+    let mut client = open_http1(Reply::Long(50_000));
+    client.io.write_all(GET).await.expect("sent");
+    let (mut left, mut space) = (50_000_usize, vec![0; 4_096]);
+    while left > 0 {
+        sleep(Duration::from_millis(100)).await;
+        left = left.saturating_sub(client.io.read(&mut space).await.expect("more"));
+    }
+    let (_, after) = rest(&mut client, Instant::now()).await;
+    assert!((74.8..75.2).contains(&after), "{after}");
+}
+
 async fn drip(bytes: usize) -> (usize, f64, Result<(), End>) {
     let mut client = open_http1(Reply::Long(200_000));
     let start = Instant::now();
