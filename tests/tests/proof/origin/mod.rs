@@ -82,6 +82,7 @@ async fn ask(to: std::net::SocketAddr, line: &str, fields: &str) -> BufReader<Tc
 async fn head(stream: &mut BufReader<TcpStream>) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
+        let mut line = String::new();
         let read = stream.read_line(&mut line).await.expect("an answer");
         if read == 0 || line == "\r\n" {
             lines.sort();
