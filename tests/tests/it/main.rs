@@ -8,6 +8,7 @@ mod command;
 mod conversions;
 mod doctor;
 mod links;
+mod origin;
 mod outage;
 mod outbox;
 mod pages;
