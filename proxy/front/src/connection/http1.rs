@@ -150,7 +150,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
         loop {
             self.settle_switch(cx);
             if !self.clean.is_empty() {
-                self.alarm.stop();
                 return Poll::Ready(Ok(true));
             }
             if let Some(stop) = self.stop {

@@ -157,14 +157,15 @@ impl Turn {
             } else {
                 count.fetch_sub(1, AcqRel)
             };
+            self.tally.note_move();
         }
-        self.tally.note_move();
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         self.hold_up(false);
+        self.tally.note_move();
         if self.tally.under_way.fetch_sub(1, AcqRel) == 1 {
             let waiter = self.tally.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
             waiter.inspect(Waker::wake_by_ref);
