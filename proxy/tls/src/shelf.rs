@@ -11,6 +11,15 @@ use std::{
     sync::Arc,
 };
 
+/// Which folders have to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// All: somebody has just named them.
+    Every,
+    /// None: what is gone meanwhile keeps nothing else from being served.
+    None,
+}
+
 /// The certificates of some folders.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
@@ -27,14 +36,25 @@ impl Shelf {
     /// Reads all of `folders` and says in the log, once, what is of no use.
     ///
     /// # Errors
-    /// When a folder cannot be listed; then all stays as it was.
-    pub(crate) fn read(&mut self, folders: &[&Path]) -> Result<Vec<Arc<Certificate>>, Error> {
+    /// When a folder cannot be listed that [`Need::Every`] asks for; then all stays as it was.
+    pub(crate) fn read(&mut self, folders: &[&Path], need: Need) -> Result<Vec<Arc<Certificate>>, Error> {
         // Looked at before it is read: what is written meanwhile shows as a change.
         let read_at = stamps(folders);
         let (mut held, mut wrong) = (HashMap::new(), HashSet::new());
         for path in folders {
-            let reading =
-                folder::read(path).map_err(|source| Error::Folder { path: path.to_path_buf(), source })?;
+            let reading = match folder::read(path) {
+                Ok(reading) => reading,
+                Err(source) => {
+                    let error = Error::Folder { path: path.to_path_buf(), source };
+                    if need == Need::Every {
+                        return Err(error);
+                    }
+                    wrong.insert(format!("{error}; those read before are served on"));
+                    let of_it = self.held.iter().filter(|(file, _)| file.starts_with(path));
+                    held.extend(of_it.map(|(file, one)| (file.clone(), Arc::clone(one))));
+                    continue;
+                }
+            };
             for fault in &reading.faults {
                 wrong.insert(fault.to_string());
                 if let Some(before) = self.held.get(&fault.file) {
@@ -43,8 +63,8 @@ impl Shelf {
             }
             held.extend(reading.certificates.into_iter().map(|one| (one.file.clone(), one)));
         }
-        for fault in wrong.difference(&self.told) {
-            tracing::warn!("certificates: {fault}");
+        for what in wrong.difference(&self.told) {
+            tracing::warn!("certificates: {what}");
         }
         self.told = wrong;
         (self.held, self.read_at, self.changing) = (held, read_at, None);
@@ -62,13 +82,6 @@ impl Shelf {
         let settled = self.changing.as_ref() == Some(&now);
         self.changing = Some(now);
         settled
-    }
-
-    /// Says in the log, once, that something went wrong; the next success forgets it.
-    pub(crate) fn complain(&mut self, error: &Error) {
-        if self.told.insert(error.to_string()) {
-            tracing::warn!("certificates: {error}; those read before are served on");
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     Error, Metrics, Settings,
     acme::{self, Challenges},
     resolver::{self, Resolver},
-    shelf::Shelf,
+    shelf::{Need, Shelf},
     table::Table,
 };
 use arc_swap::ArcSwap;
@@ -56,7 +56,7 @@ impl Tls {
             changed: Notify::new(),
         });
         acme::prepare(&state.settings.load())?;
-        refresh(&state).await?;
+        refresh(&state, Need::Every).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(watch(Arc::clone(&state), stop.clone()));
         tasks.spawn(acme::run(Arc::clone(&state), stop.clone()));
@@ -76,7 +76,7 @@ impl Tls {
     pub async fn reload(&self, settings: Settings) -> Result<(), Error> {
         acme::prepare(&settings)?;
         let before = self.state.settings.swap(Arc::new(settings));
-        let read = refresh(&self.state).await;
+        let read = refresh(&self.state, Need::Every).await;
         if read.is_err() {
             self.state.settings.store(before);
         }
@@ -110,17 +110,11 @@ pub(crate) struct State {
 
 impl State {
     /// Reads the folders and serves what is in them. Handshakes under way keep what they have.
-    fn read(&self) -> Result<(), Error> {
-        let settings = self.settings.load_full();
+    fn read(&self, need: Need) -> Result<(), Error> {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = with_folders(&settings, |folders| shelf.read(folders));
-        let certificates = match read {
-            Ok(certificates) => certificates,
-            Err(error) => {
-                shelf.complain(&error);
-                return Err(error);
-            }
-        };
+        // Behind the lock, so that whoever reads last reads by the last settings.
+        let settings = self.settings.load_full();
+        let certificates = with_folders(&settings, |folders| shelf.read(folders, need))?;
         let (now, before) = (self.tools.clock.now(), self.resolver.table.load_full());
         let table = Table::choose(&settings.hosts, &certificates, &before, now);
         let ends = settings.hosts.iter().map(|host| {
@@ -160,11 +154,11 @@ fn tell(before: &Table, now: &Table) {
 /// Reads the folders on a thread that may wait for the disk.
 ///
 /// # Errors
-/// When a folder cannot be read.
-pub(crate) async fn refresh(state: &Arc<State>) -> Result<(), Error> {
+/// When a folder cannot be read that has to be there.
+pub(crate) async fn refresh(state: &Arc<State>, need: Need) -> Result<(), Error> {
     let state = Arc::clone(state);
     // A reading that panics is a reading that failed; nothing is served otherwise because of it.
-    tokio::task::spawn_blocking(move || state.read()).await.unwrap_or(Ok(()))
+    tokio::task::spawn_blocking(move || state.read(need)).await.unwrap_or(Ok(()))
 }
 
 async fn watch(state: Arc<State>, stop: CancellationToken) {
@@ -175,8 +169,7 @@ async fn watch(state: Arc<State>, stop: CancellationToken) {
         }
         let looking = Arc::clone(&state);
         let needed = tokio::task::spawn_blocking(move || looking.needs_reading()).await;
-        // What is wrong has been said; it is tried again when something changes.
-        if needed.unwrap_or(false) && refresh(&state).await.is_ok() {
+        if needed.unwrap_or(false) && refresh(&state, Need::None).await.is_ok() {
             state.changed.notify_one();
         }
     }

@@ -11,6 +11,7 @@ use crate::{
     Error,
     certificate::Subject,
     pem,
+    shelf::Need,
     tls::{State, refresh},
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -187,7 +188,7 @@ impl Manager {
         on_disk(move || storage.keep_certificate(&named, &issued.chain, &issued.key)).await?;
         tracing::info!(host, until = subject.not_after.rfc3339(), "a certificate was issued");
         self.remember(host, clerk, backoff).await;
-        refresh(&self.state).await
+        refresh(&self.state, Need::None).await
     }
 
     async fn fail(&mut self, host: &str, clerk: &Arc<Clerk>, error: &Error, wait_s: Option<i64>) {

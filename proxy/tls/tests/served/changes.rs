@@ -1,16 +1,17 @@
 //! Files change while clients come: none of them notices.
 
-use crate::support::{pair, put, settings, shown, start};
+use crate::support::{pair, put, settings, shown, start, start_with};
 use rustls::pki_types::CertificateDer;
 use std::{
     fs,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
-use usher_tls::Tls;
+use usher_tls::{Acme, BodyWrapper, BytesResponse, ClientError, HttpClient, Settings, Tls};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -94,6 +95,41 @@ async fn what_is_spoilt_or_gone_is_served_on() {
     fs::rename(folder.path().join("new"), &at).expect("it is moved");
     until(&tls, "mark.example", &last.der).await;
     assert_eq!(shown(&tls, "kept.example").await.as_ref(), Some(&kept.der), "the hosts are those of before");
+}
+
+/// A directory that nobody has to ask.
+struct Nobody;
+
+impl HttpClient for Nobody {
+    fn request(
+        &self,
+        _: http::Request<BodyWrapper<bytes::Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, ClientError>> + Send>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_gone_keeps_no_renewal_from_being_served() {
+    let (folder, storage) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let at = folder.path().join("certs");
+    let own = pair(&["own.example"], -1, 30);
+    own.write(&at, "own");
+    let acme = Acme {
+        directory: "https://ca.example/dir".to_owned(),
+        contact: Vec::new(),
+        hosts: Vec::new(),
+        ask: None,
+        storage: storage.path().to_owned(),
+        http: Arc::new(Nobody),
+    };
+    let settings = Settings { acme: Some(acme), ..settings(&at, &["own.example", "ordered.example"]) };
+    let tls = start_with(settings).await;
+    fs::remove_dir_all(&at).expect("it is removed");
+    let ordered = pair(&["ordered.example"], -1, 30);
+    ordered.write(&storage.path().join("ca.example_dir"), "ordered");
+    until(&tls, "ordered.example", &ordered.der).await;
+    assert_eq!(shown(&tls, "own.example").await.as_ref(), Some(&own.der));
 }
 
 #[tokio::test]

@@ -94,9 +94,13 @@ pub(crate) fn settings(folder: &Path, hosts: &[&str]) -> Settings {
 }
 
 pub(crate) async fn start(folder: &Path, hosts: &[&str]) -> Tls {
+    start_with(settings(folder, hosts)).await
+}
+
+pub(crate) async fn start_with(settings: Settings) -> Tls {
     let (metrics, challenges) = (Metrics::default(), Challenges::default());
     let tools = Tools { clock: Arc::new(Machine), random: Arc::new(Machine), metrics, challenges };
-    Tls::start(settings(folder, hosts), tools).await.expect("it starts")
+    Tls::start(settings, tools).await.expect("it starts")
 }
 
 /// A client.
