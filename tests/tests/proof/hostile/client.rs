@@ -67,10 +67,10 @@ async fn talk(edge: SocketAddr, case: &Case) -> Told {
 impl Told {
     /// Why this is not what the case asks for, if it is not.
     pub(crate) fn contradicts(&self, case: &Case) -> Option<String> {
-        let count =
-            |status: &str| self.bytes.windows(status.len()).filter(|w| *w == status.as_bytes()).count();
-        let good = count("HTTP/1.1 200 ") + count("HTTP/1.0 200 ");
-        let refused = count("HTTP/1.1 4") + count("HTTP/1.1 5");
+        // `HTTP/1.1 200`, and so on.
+        let is_status = |line: &[u8], first: u8| line.starts_with(b"HTTP/1.") && line[8..] == [b' ', first];
+        let count = |first: u8| self.bytes.windows(10).filter(|line| is_status(line, first)).count();
+        let (good, refused) = (count(b'2'), count(b'4') + count(b'5'));
         let is_as_asked = match case.end {
             End::Answered => good == case.expected.len() && refused == 0,
             End::Refused => good == case.expected.len() && refused == 1,
