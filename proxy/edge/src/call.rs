@@ -10,7 +10,13 @@ use crate::{
     table::Face,
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts};
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use usher_core::{Core, Keyring};
 use usher_model::UnixMs;
@@ -56,11 +62,11 @@ impl Call<'_> {
     }
 
     /// Runs `work` to its end whether or not the client waits for it.
-    pub(crate) async fn detached<T: Send + 'static>(
+    pub(crate) fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, Fault> {
-        self.tasks.spawn(work).await.map_err(|_| Fault::Lost)
+    ) -> Detached<T> {
+        Detached(self.tasks.spawn(work))
     }
 
     /// Lets only the site's own pages through, and bodies that no other page can send without a preflight.
@@ -82,6 +88,17 @@ impl Call<'_> {
             Media::Json | Media::Unnamed => Ok(()),
             Media::Simple | Media::Other => Err(Fault::MediaType),
         }
+    }
+}
+
+/// Work that goes on by itself. Its own future is not part of this one: a request whose body is yet to come takes no room for it.
+pub(crate) struct Detached<T>(JoinHandle<T>);
+
+impl<T> Future for Detached<T> {
+    type Output = Result<T, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_err(|_| Fault::Lost)
     }
 }
 
