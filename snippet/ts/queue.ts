@@ -30,17 +30,15 @@ export const queued = (): string[] =>
 const attempt = async (): Promise<void> => {
   for (const key of queued()) {
     const { name, fields } = JSON.parse(waiting[key]!);
-    const isClick = name === trackName;
     // A lead may have waited together with its click.
     fields.click_id ||= clickId();
-    const response = isClick || fields.click_id ? await request(name, { programId: settings.affonso, ...fields }) : ({} as Response);
+    const response = name === trackName || fields.click_id ? await request(name, { programId: settings.affonso, ...fields }) : ({} as Response);
     if (!response || response.status === 429 || response.status >= 500) return;
     taken[key] = response.ok;
     delete waiting[key];
-    if (isClick && response.ok) {
-      const answer = await response.json();
-      take(answer?.cid, answer?.data);
-    }
+    // An answer that is not read to its end keeps its connection.
+    const answer = await response.json?.().catch(() => {});
+    take(answer?.cid, answer?.data);
   }
 };
 

@@ -65,14 +65,15 @@ export async function startWorld(t) {
     if (ran.status !== 0) throw new Error(`usher ${parameters.join(" ")}: ${ran.stderr}`);
     return ran.stdout;
   };
+  run("codes", "add", "SAVE10", "--affiliate", "saver", "--percent", "10", "--site", "shop");
   const listening = [/listening.*\bhttp="?(127\.0\.0\.1:\d+)/];
   const edge = await start(t, usher, ["serve", "--config", file], listening, { cwd: folder });
   const address = `http://${edge.matches[0][1]}`;
   front.setEdge(address);
-  const printed = run("snippet", "--site", "shop");
-  const tag = /<script [^>]*><\/script>/.exec(printed)[0];
-  const managed = /<script>\s*\(function[^]*?<\/script>/.exec(printed)[0];
-  const world = { platform, site, front, edge, address, run, tag, managed, people: 0 };
+  const printed = (name) => run("snippet", "--site", name);
+  const [tag, askingTag] = ["shop", "asks"].map((name) => /<script [^>]*><\/script>/.exec(printed(name))[0]);
+  const managed = /<script>\s*\(function[^]*?<\/script>/.exec(printed("shop"))[0];
+  const world = { platform, site, front, edge, address, tag, askingTag, managed, people: 0 };
   return Object.assign(world, { shopper: (browser) => shopper(world, browser) });
 }
 
@@ -94,7 +95,8 @@ async function shopper(world, browser) {
   person.go = (path = `/?via=${person.affiliate}`, page = person.page) =>
     page.goto(new URL(path, "https://www.shop.test").href, { waitUntil: "load" });
   person.known = async (page = person.page) => {
-    await page.waitForFunction(() => window.affonso_referral, { timeout: 10_000 });
+    // In the background nothing is drawn, so the time is asked for instead.
+    await page.waitForFunction(() => window.affonso_referral, { timeout: 10_000, polling: 50 });
     return page.evaluate(() => window.affonso_referral);
   };
   /** What the site was asked for below the prefix, as `METHOD path`. */

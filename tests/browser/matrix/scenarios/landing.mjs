@@ -16,8 +16,8 @@ export const landing = [
     name: "lands through a link on another site",
     async walk({ page, site, affiliate, known }) {
       const link = `<a href="https://www.shop.test/?via=${affiliate}">x</a>`;
-      const { tag } = this;
-      site.page = ({ headers }) => (headers.host === STRANGER ? `<link rel="icon" href="data:,">${link}` : `${tag}${site.html}`);
+      const whole = site.page;
+      site.page = (request) => (request.headers.host === STRANGER ? `<link rel="icon" href="data:,">${link}` : whole(request));
       await page.goto(`https://${STRANGER}/`);
       await Promise.all([page.waitForNavigation(), page.click("a")]);
       await known();
