@@ -102,6 +102,19 @@ impl Store for Full {
     async fn backlog(&self) -> usher_store::Result<Backlog> {
         full()
     }
+    async fn expunge(
+        &self,
+        _: &SiteName,
+        _: &usher_store::Personal,
+    ) -> usher_store::Result<usher_store::Erased> {
+        full()
+    }
+    async fn wipe(&self) -> usher_store::Result<()> {
+        full()
+    }
+    fn erasures(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
+    }
     async fn forget(&self, _: UnixMs) -> usher_store::Result<u64> {
         full()
     }

@@ -3,6 +3,7 @@
 //! No HTTP types, no sockets; time, chance, store and platform come in as parameters.
 
 pub mod attribution;
+mod buckets;
 pub mod capture;
 pub mod codes;
 pub mod conversions;
@@ -75,6 +76,7 @@ impl Core {
         background.spawn(Arc::clone(&codes).keep_true(stop.clone()));
         let (delivery, deliverer) = delivery::start(tools.clone(), leave.clone());
         sending.spawn(deliverer);
+        background.spawn(capture.forget_erased(stop.clone()));
         background.spawn(upkeep(tools.clone(), stop.clone()));
         let conversions = conversions::Conversions::new(
             tools.clone(),

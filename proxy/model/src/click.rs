@@ -19,6 +19,8 @@ pub enum Upstream {
     Same,
     /// Minted at the edge; the platform has not been told yet.
     Pending,
+    /// Minted at the edge; the platform is told only when a sale names it, for too many came from its network at once.
+    Untold,
     /// Minted at the edge; the platform knows it by this id.
     Known(ClickId),
     /// Minted at the edge; the platform will not have it, for this reason.
@@ -42,6 +44,14 @@ pub struct Click {
     pub upstream: Upstream,
 }
 
+impl Upstream {
+    /// Whether the platform has yet to say what it calls it.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        matches!(self, Self::Pending | Self::Untold)
+    }
+}
+
 impl Click {
     /// The id to send upstream, once there is one.
     #[must_use]
@@ -49,7 +59,7 @@ impl Click {
         match &self.upstream {
             Upstream::Same => Some(&self.id),
             Upstream::Known(id) => Some(id),
-            Upstream::Pending | Upstream::Refused(_) => None,
+            Upstream::Pending | Upstream::Untold | Upstream::Refused(_) => None,
         }
     }
 }

@@ -224,6 +224,19 @@ pub const CODE_MISS_REFILL_MS: i64 = 6_000;
 pub const CODE_MISSES_PER_NETWORK: u32 = 200;
 /// Milliseconds until a network may try one more.
 pub const CODE_MISS_NETWORK_REFILL_MS: i64 = 600;
+/// New clicks that one network (/24, /48) may bring one affiliate at once, before the platform is told of no more of them
+/// until a sale names one. No office and no carrier's gateway brings as many but when a whole audience comes at once.
+pub const CLICKS_PER_NETWORK_AND_AFFILIATE: u32 = 60;
+/// Milliseconds until the platform is told of one more.
+pub const CLICK_REFILL_MS: i64 = 1_000;
+/// The same of all affiliates together.
+pub const CLICKS_PER_NETWORK: u32 = 600;
+/// Milliseconds until the platform is told of one more.
+pub const CLICK_NETWORK_REFILL_MS: i64 = 100;
+/// Networks, and networks with an affiliate, whose clicks are counted.
+pub const CLICK_NETWORKS_REMEMBERED: usize = 50_000;
+/// A sale so many milliseconds after its click is odd.
+pub const HASTY_MS: i64 = 5_000;
 /// Addresses and networks whose tries are remembered.
 pub const CODE_GUESSERS_REMEMBERED: usize = 50_000;
 
@@ -341,6 +354,10 @@ pub const PAGE_UNSURE_BYTES: usize = 192 * 1024;
 
 // --- what a person looks at
 
+/// Reads of a click that are made for an erasure, and milliseconds between them.
+pub const ERASURE_READS: usize = 100;
+/// See [`ERASURE_READS`].
+pub const ERASURE_PAUSE_MS: u64 = 20;
 /// Records read at once when a person lists them or sends them again.
 pub const RECORDS_LISTED: usize = 200;
 

@@ -4,6 +4,7 @@ mod check;
 mod codes;
 mod columns;
 mod doctor;
+mod erase;
 mod outbox;
 mod progress;
 mod record;
@@ -62,6 +63,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trace(options) => {
             let config = load_for_store(&locate(given)?)?;
             runtime()?.block_on(trace::run(&config, &options, &SystemClock, &mut out))?
+        }
+        Command::Erase(options) => {
+            let config = load_for_store(&locate(given)?)?;
+            runtime()?.block_on(erase::run(&config, &options, &SystemClock, &mut out))?
         }
         Command::Webhook(Webhook::Explain { files }) => {
             webhook::explain(&files, given.as_deref(), &SystemClock, &mut out)?

@@ -151,6 +151,7 @@ impl<'a> From<&'a Click> for ClickView<'a> {
         let (upstream, refused) = match &click.upstream {
             Upstream::Same => ("same", None),
             Upstream::Pending => ("pending", None),
+            Upstream::Untold => ("untold", None),
             Upstream::Known(_) => ("known", None),
             Upstream::Refused(why) => ("refused", Some(why.as_str())),
         };

@@ -1,5 +1,6 @@
 //! What every make of the store promises.
 
+use crate::erasure::{Erased, Personal};
 use async_trait::async_trait;
 use tokio::sync::watch;
 #[cfg(doc)]
@@ -194,6 +195,24 @@ pub trait Store: Send + Sync + 'static {
     /// A refund that was due may be under way in another process: the next one of that payment is due only when a lease from
     /// `now` has run out ([`limits::LEASE_MS`]).
     async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool>;
+
+    // --- erasing ----------------------------------------------------------------------------------------------
+
+    /// Removes one piece of a person's data; how much that was. [`crate::erase`] finds all pieces.
+    ///
+    /// A click goes with its own delivery where that is done, and with the orders and customers that it bound; an order that
+    /// it contested stays contested. A record that is delivered or closed is overwritten with what remains of it, its log,
+    /// its click and what it needed are cleared; key, fingerprint and amounts stay, so the same report again is still the
+    /// same. A record in another state is left as it is.
+    async fn expunge(&self, site: &SiteName, what: &Personal) -> Result<Erased>;
+
+    /// Makes good what [`Store::expunge`] removed: nothing of it is left in the store's own files, as far as the store can
+    /// see to that, and every opener is told that clicks which it remembers may be gone.
+    async fn wipe(&self) -> Result<()>;
+
+    /// Changes within half a second after somebody has called [`Store::wipe`], whoever that was; and when that may have
+    /// been missed.
+    fn erasures(&self) -> watch::Receiver<u64>;
 
     // --- upkeep -----------------------------------------------------------------------------------------------
 

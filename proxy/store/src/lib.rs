@@ -2,11 +2,13 @@
 
 mod contract;
 mod delivery;
+mod erasure;
 mod redis;
 mod resolution;
 mod sqlite;
 
 pub use contract::{Backlog, PendingClick, Result, Store, StoreError};
+pub use erasure::{ERASED, Erased, Person, Personal, Remains, Waiting, erase};
 pub use redis::durability::Weakness;
 #[cfg(feature = "rehearsal")]
 pub use sqlite::Rehearsal;

@@ -18,6 +18,7 @@ pub(crate) struct Verdict<'a> {
     pub(crate) refunded: Option<Decimal>,
 }
 
+const UNTOLD: &str = "untold";
 const NO_ID: &str = "the platform took the click and gave no usable id for it";
 
 /// What is final about `settlement`; `None` when the delivery is to be tried again.
@@ -53,6 +54,8 @@ pub(crate) fn upstream_words(upstream: &Upstream) -> (&'static str, Option<&str>
     match upstream {
         Upstream::Same => ("same", None),
         Upstream::Pending => ("pending", None),
+        // What it becomes and what waits for it is the same.
+        Upstream::Untold => ("pending", Some(UNTOLD)),
         Upstream::Known(id) => ("known", Some(id.as_str())),
         Upstream::Refused(why) => ("refused", Some(why)),
     }
@@ -62,6 +65,7 @@ pub(crate) fn upstream_words(upstream: &Upstream) -> (&'static str, Option<&str>
 pub(crate) fn upstream_of_words(word: &str, value: Option<String>) -> Option<Upstream> {
     match (word, value) {
         ("same", _) => Some(Upstream::Same),
+        ("pending", Some(word)) if word == UNTOLD => Some(Upstream::Untold),
         ("pending", _) => Some(Upstream::Pending),
         ("known", Some(id)) => ClickId::new(id).ok().map(Upstream::Known),
         ("refused", why) => Some(Upstream::Refused(why.unwrap_or_default())),

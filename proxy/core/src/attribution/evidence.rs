@@ -1,6 +1,6 @@
 //! What speaks for whom: the hints of a report, looked up.
 
-use super::{By, Seen, WhyNot};
+use super::{By, Doubt, Seen, WhyNot};
 use crate::{Refusal, SignedClick, Tools, capture::Unwritten, codes::Codes};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -57,13 +57,21 @@ pub(crate) enum Standing {
     Usable(ClickId),
     /// The platform will have an id for it.
     Awaited,
-    /// As before, and the store does not know it yet: it has proved itself.
+    /// As before, and nobody tells the platform of it yet: it has proved itself, or it was one of very many.
     Unwritten(Box<Click>),
 }
 
 impl Signal {
     fn new(by: By, field: &'static str, what: impl Into<String>) -> Self {
-        let seen = Seen { by, what: what.into(), click: None, affiliate: None, at: None, why_not: None };
+        let seen = Seen {
+            by,
+            what: what.into(),
+            click: None,
+            affiliate: None,
+            at: None,
+            doubt: None,
+            why_not: None,
+        };
         Self { seen, field, words: None, standing: Standing::None, bound: None, max_uses: None }
     }
 
@@ -188,6 +196,10 @@ impl Evidence<'_> {
                 signal.seen.why_not = Some(WhyNot::Refused);
                 signal.words = Some(format!("the platform refused the click {id}: {why}"));
                 Standing::None
+            }
+            (Upstream::Untold, _) => {
+                signal.seen.doubt = Some(Doubt::Flood);
+                Standing::Unwritten(Box::new(click))
             }
             _ if is_written => Standing::Awaited,
             _ => Standing::Unwritten(Box::new(click)),

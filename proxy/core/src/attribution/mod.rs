@@ -19,7 +19,7 @@ mod evidence;
 mod trace;
 
 pub(crate) use evidence::{Evidence, Hints, NamedCustomer, Signal, Standing, patiently};
-pub use trace::{By, Policy, Proved, Rule, Seen, Trace, WhyNot};
+pub use trace::{By, Doubt, Policy, Proved, Rule, Seen, Trace, WhyNot};
 
 use usher_model::{Attribution, CodeOrClick, Site, UnixMs, limits};
 

@@ -19,6 +19,7 @@ fn signal(by: By, what: &str, click: Option<&str>, affiliate: &str, at: Option<U
             click: click.map(id),
             affiliate: (!affiliate.is_empty()).then(|| AffiliateCode::new(affiliate).expect("a code")),
             at,
+            doubt: None,
             why_not: None,
         },
         field: "",

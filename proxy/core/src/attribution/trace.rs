@@ -93,6 +93,9 @@ pub struct Seen {
     /// When the click was made, where we know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<UnixMs>,
+    /// What is odd about its click. It counts all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
     /// Why it was not credited. Nothing on the one that was, nor on others that say the same.
     #[serde(default, rename = "not", skip_serializing_if = "Option::is_none")]
     pub why_not: Option<WhyNot>,
@@ -114,6 +117,16 @@ pub enum By {
     Order,
     /// A customer who came through a click before.
     Customer,
+}
+
+/// What is odd about a click.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// It was one of very many from its network.
+    Flood,
+    /// It was made only moments before the sale.
+    Hasty,
 }
 
 /// Why a signal was not credited.
@@ -167,6 +180,7 @@ mod tests {
             what: what.to_owned(),
             click: None,
             affiliate: affiliate.map(|code| AffiliateCode::new(code).expect("a code")),
+            doubt: None,
             at: (by == By::Named).then_some(UnixMs(1_700_000_000_000)),
             why_not,
         };

@@ -6,6 +6,7 @@ use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
 use usher_model::{
     AffiliateCode, Click, ClickId, Clock, Site, SiteName, UnixMs, Upstream, VisitorKey, limits,
 };
@@ -40,7 +41,7 @@ impl Remembered {
 
     /// Whether the platform has yet to say what it calls it.
     fn is_pending(&self) -> bool {
-        self.click().is_some_and(|click| click.upstream == Upstream::Pending)
+        self.click().is_some_and(|click| click.upstream.is_pending())
     }
 
     /// Whether the platform will not have it: it credits nobody.
@@ -122,6 +123,21 @@ impl Memory {
             (_, Some(remembered)) => Lookup::Found(remembered),
             (Ok(None), None) => Lookup::Absent,
             (Err(()), None) => Lookup::Silent,
+        }
+    }
+
+    /// Forgets all of it each time when somebody was erased, for that may have been one of them. What is not erased is in the
+    /// store.
+    pub(super) async fn forget_erased(self: Arc<Self>, stop: CancellationToken) {
+        let mut erasures = self.store.erasures();
+        while stop.run_until_cancelled(erasures.changed()).await.is_some_and(|told| told.is_ok()) {
+            // Once more for who read the store just before and writes it down here just after.
+            for _ in 0..2 {
+                self.by_id.clear();
+                self.by_visitor.clear();
+                let pause = tokio::time::sleep(Duration::from_millis(2 * limits::STORE_READ_MS));
+                stop.run_until_cancelled(pause).await;
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Capture: a request becomes a click, or is seen to be none.
 
 mod bots;
+mod floods;
 mod landing;
 mod memory;
 mod recorder;
@@ -8,6 +9,7 @@ mod request;
 mod visit;
 
 use crate::{Refusal, Tools, Visitor};
+use floods::Floods;
 pub use landing::{Admission, Landing};
 use memory::{Lookup, Memory, Remembered};
 pub(crate) use memory::{VisitorKeyParts, visitor_key};
@@ -43,7 +45,8 @@ pub struct Tracked {
 /// Turns requests into clicks.
 pub struct Capture {
     tools: Tools,
-    memory: Memory,
+    memory: Arc<Memory>,
+    floods: Arc<Floods>,
     recorder: Recorder,
     late: TaskTracker,
     /// From then on the platform is not asked: whoever comes next tells it.
@@ -55,8 +58,19 @@ impl Capture {
     /// After `leaving` the platform is not asked any more.
     pub(crate) fn start(tools: Tools, leaving: CancellationToken) -> (Self, JoinHandle<()>) {
         let (recorder, writing) = Recorder::start(&tools);
-        let (memory, late) = (Memory::new(&tools), TaskTracker::new());
-        (Self { memory, tools, recorder, late, leaving }, writing)
+        let (memory, late) = (Arc::new(Memory::new(&tools)), TaskTracker::new());
+        (Self { memory, floods: Arc::new(Floods::new()), tools, recorder, late, leaving }, writing)
+    }
+
+    /// Keeps what is remembered true until then: nobody who was erased is remembered.
+    pub(crate) fn forget_erased(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+        Arc::clone(&self.memory).forget_erased(stop)
+    }
+
+    /// How many clicks the platform was not told of, for too many came from their networks: to be asked again and again.
+    pub fn untold(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let floods = Arc::clone(&self.floods);
+        move || floods.untold()
     }
 
     /// How many clicks of this edge are still to be written.
@@ -181,9 +195,7 @@ impl Capture {
             return None;
         }
         let known = self.memory.click(visit.site, id).await.found();
-        if known
-            .as_ref()
-            .is_some_and(|known| known.click().is_some_and(|click| click.upstream == Upstream::Pending))
+        if known.as_ref().is_some_and(|known| known.click().is_some_and(|click| click.upstream.is_pending()))
         {
             return known; // the platform does not know it yet: there is nothing to upgrade there
         }
@@ -193,6 +205,10 @@ impl Capture {
             None => id.clone(),
         };
         if !visit.consents || (known.is_some() && cookie == Some(id)) || self.leaving.is_cancelled() {
+            return known;
+        }
+        // A page may make up as many ids as it likes.
+        if !self.floods.admits(&visit.site.name, visit.visitor.address, None, self.tools.clock.now()) {
             return known;
         }
         let budget = self.tools.policy.now().click_budget;
@@ -218,6 +234,11 @@ impl Capture {
             created_at: now,
             upstream: Upstream::Pending,
         };
+        if !self.floods.admits(&visit.site.name, visit.visitor.address, Some(affiliate), now) {
+            click.upstream = Upstream::Untold;
+            self.recorder.record(click.clone(), None);
+            return Some(self.memory.remember(click, Map::new()));
+        }
         if self.leaving.is_cancelled() {
             return Some(self.tell_later(visit, click));
         }

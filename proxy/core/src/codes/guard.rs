@@ -1,22 +1,8 @@
 //! Who may go on guessing promo codes: token buckets for each address and each network, spent by unknown codes only.
 
-use quick_cache::sync::Cache;
+use crate::buckets::{Buckets, Size, network};
 use std::net::IpAddr;
 use usher_model::{UnixMs, limits};
-
-/// A bucket: how many tries were left at a moment. It fills by itself as time goes on.
-#[derive(Clone, Copy)]
-struct Bucket {
-    left: u32,
-    at: UnixMs,
-}
-
-/// How large a bucket is and how fast it fills.
-#[derive(Clone, Copy)]
-struct Size {
-    tries: u32,
-    refill_ms: i64,
-}
 
 const ADDRESS: Size = Size { tries: limits::CODE_MISSES_PER_ADDRESS, refill_ms: limits::CODE_MISS_REFILL_MS };
 const NETWORK: Size =
@@ -24,12 +10,12 @@ const NETWORK: Size =
 
 /// Remembers who guessed wrong, bounded.
 pub(super) struct Guard {
-    buckets: Cache<(IpAddr, bool), Bucket>,
+    buckets: Buckets<(IpAddr, bool)>,
 }
 
 impl Guard {
     pub(super) fn new() -> Self {
-        Self { buckets: Cache::new(limits::CODE_GUESSERS_REMEMBERED) }
+        Self { buckets: Buckets::new(limits::CODE_GUESSERS_REMEMBERED) }
     }
 
     /// Whether this address may ask at all; else milliseconds until it may. Once the tries are spent even right codes
@@ -37,7 +23,7 @@ impl Guard {
     pub(super) fn check(&self, address: IpAddr, now: UnixMs) -> Result<(), u64> {
         let wait = buckets_of(address)
             .into_iter()
-            .filter(|(key, size)| self.filled(*key, *size, now).left == 0)
+            .filter(|(key, size)| !self.buckets.has(key, *size, now))
             .map(|(_, size)| size.refill_ms.unsigned_abs())
             .max();
         wait.map_or(Ok(()), Err)
@@ -46,33 +32,21 @@ impl Guard {
     /// Notes an unknown code.
     pub(super) fn miss(&self, address: IpAddr, now: UnixMs) {
         for (key, size) in buckets_of(address) {
-            let bucket = self.filled(key, size, now);
-            self.buckets.insert(key, Bucket { left: bucket.left.saturating_sub(1), ..bucket });
+            self.buckets.take(key, size, now);
         }
-    }
-
-    fn filled(&self, key: (IpAddr, bool), size: Size, now: UnixMs) -> Bucket {
-        let Some(bucket) = self.buckets.get(&key) else { return Bucket { left: size.tries, at: now } };
-        let gained = now.since(bucket.at).max(0) / size.refill_ms;
-        let left = bucket.left.saturating_add(u32::try_from(gained).unwrap_or(u32::MAX)).min(size.tries);
-        // What is not a whole try yet stays on account.
-        Bucket { left, at: if left == size.tries { now } else { bucket.at.plus(gained * size.refill_ms) } }
     }
 }
 
 /// An address by itself (an IPv6 customer's /64) and the network around it.
 fn buckets_of(address: IpAddr) -> [((IpAddr, bool), Size); 2] {
-    let (one, network) = match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            (address, IpAddr::from([a, b, c, 0]))
-        }
+    let one = match address {
+        IpAddr::V4(_) => address,
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
-            (IpAddr::from([a, b, c, d, 0, 0, 0, 0]), IpAddr::from([a, b, c, 0, 0, 0, 0, 0]))
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
         }
     };
-    [((one, false), ADDRESS), ((network, true), NETWORK)]
+    [((one, false), ADDRESS), ((network(address), true), NETWORK)]
 }
 
 #[cfg(test)]

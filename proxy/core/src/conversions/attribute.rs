@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{
     Refusal,
-    attribution::{By, Choice, Rule, Rules, Signal, Standing, Trace, WhyNot, choose},
+    attribution::{By, Choice, Doubt, Rule, Rules, Seen, Signal, Standing, Trace, WhyNot, choose},
     capture::late_click,
 };
 use serde_json::Value;
 use usher_model::{
-    AffiliateCode, Click, ClickId, CodeUse, Entry, Job, RecordId, Send, Site, UnixMs, Upstream,
+    AffiliateCode, Click, ClickId, CodeUse, Entry, Job, RecordId, Send, Site, UnixMs, Upstream, limits,
 };
 
 /// What is known when a sale is about to be written down.
@@ -195,8 +195,17 @@ fn trace(chosen: &Chosen<'_>) -> Trace {
         policy: chosen.choice.policy,
         paid_at: (chosen.made_at != chosen.now).then_some(chosen.made_at),
         proof: None,
-        seen: chosen.signals.iter().map(|signal| signal.seen.clone()).collect(),
+        seen: chosen.signals.iter().map(|signal| seen(signal, chosen)).collect(),
     }
+}
+
+/// Whoever buys has looked at something first; a click in the same moments was made by the shop's own page, or by somebody
+/// who fakes one at the checkout.
+fn seen(signal: &Signal, chosen: &Chosen<'_>) -> Seen {
+    let age_ms = signal.seen.at.map(|at| chosen.made_at.since(at));
+    let is_hasty =
+        chosen.sale.paid.is_some() && age_ms.is_some_and(|age_ms| (0..limits::HASTY_MS).contains(&age_ms));
+    Seen { doubt: signal.seen.doubt.or(is_hasty.then_some(Doubt::Hasty)), ..signal.seen.clone() }
 }
 
 /// Nobody can be credited: says what was looked at.

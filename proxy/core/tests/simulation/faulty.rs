@@ -298,6 +298,18 @@ impl Store for Faulty {
         call!(self, true, ("discard {id}"), |store| store.discard(&site, &id, &why, now))
     }
 
+    async fn expunge(&self, site: &SiteName, what: &usher_store::Personal) -> Result<usher_store::Erased> {
+        self.store.expunge(site, what).await
+    }
+
+    async fn wipe(&self) -> Result<()> {
+        self.store.wipe().await
+    }
+
+    fn erasures(&self) -> watch::Receiver<u64> {
+        self.store.erasures()
+    }
+
     async fn forget(&self, before: UnixMs) -> Result<u64> {
         call!(self, true, ("forget"), |store| store.forget(before))
     }

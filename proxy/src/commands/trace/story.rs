@@ -114,6 +114,10 @@ fn clicked(seen: &SeenClick, now: UnixMs) -> Vec<String> {
         Upstream::Same => "the platform gave it that id".to_owned(),
         Upstream::Known(upstream) => format!("the edge minted it; the platform calls it {upstream}"),
         Upstream::Pending => "the edge minted it; the platform has not been told of it yet".to_owned(),
+        Upstream::Untold => {
+            "the edge minted it when very many came from its network; the platform is told when a sale names it"
+                .to_owned()
+        }
         Upstream::Refused(why) => {
             format!("the edge minted it; the platform does not take it: {}", plain(why))
         }

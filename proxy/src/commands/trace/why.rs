@@ -2,7 +2,7 @@
 
 use crate::commands::words::{plain, when};
 use serde_json::Value;
-use usher_core::attribution::{By, Policy, Proved, Rule, Seen, Trace, WhyNot};
+use usher_core::attribution::{By, Doubt, Policy, Proved, Rule, Seen, Trace, WhyNot};
 
 /// A trace as lines; one of a shape that is not known (of another version) is shown field by field.
 pub(super) fn lines(trace: Option<&str>) -> Vec<String> {
@@ -78,6 +78,12 @@ fn signal(seen: &Seen, rule: Rule) -> String {
     }
     if let Some(at) = seen.at {
         line += &format!(", made at {}", when(at));
+    }
+    if let Some(doubt) = seen.doubt {
+        line += match doubt {
+            Doubt::Flood => " (odd: one of very many from its network)",
+            Doubt::Hasty => " (odd: made only moments before the sale)",
+        };
     }
     match seen.why_not {
         Some(why) => format!("{line}: did not count, {}", why_not(why, seen.by)),

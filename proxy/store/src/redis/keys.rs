@@ -56,6 +56,16 @@ pub(super) fn order(site: &SiteName, order: &str) -> String {
     own(site, &format!("order:{order}"))
 }
 
+/// How often somebody was erased.
+pub(super) fn erasures(site: &SiteName) -> String {
+    own(site, "erasures")
+}
+
+/// All customers that are bound: a sorted set, score = when that was.
+pub(super) fn customers(site: &SiteName) -> String {
+    own(site, "customers")
+}
+
 /// Written to find out whether writing works, and whether replicas follow.
 pub(super) fn probe(site: &SiteName) -> String {
     own(site, "probe")

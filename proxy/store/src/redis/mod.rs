@@ -5,6 +5,7 @@ mod bindings;
 mod clicks;
 mod codes;
 pub(crate) mod durability;
+mod erasure;
 mod fault;
 mod keys;
 mod ledger;
@@ -25,6 +26,7 @@ use self::{links::Links, servers::Servers};
 use crate::{
     Role,
     contract::{Backlog, PendingClick, Result, Store},
+    erasure::{Erased, Personal},
 };
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -41,7 +43,7 @@ pub(crate) async fn open(url: &str, sites: &[SiteName], role: Role) -> Result<Re
     let _ = rustls::crypto::ring::default_provider().install_default();
     let servers = Arc::new(Servers::of(url)?);
     let links = Links::open(Arc::clone(&servers), sites, role).await?;
-    let changes = watch::Sender::new(0);
+    let changes = tracking::Changes::default();
     let tracker = tokio::spawn(tracking::watch(servers, sites.to_vec(), changes.clone())).abort_handle();
     Ok(RedisStore { links: ArcSwap::from_pointee(links), changes, tracker: Mutex::new(tracker) })
 }
@@ -54,7 +56,7 @@ pub(crate) fn check_url(url: &str) -> Result<()> {
 /// The store.
 pub(crate) struct RedisStore {
     links: ArcSwap<Links>,
-    changes: watch::Sender<u64>,
+    changes: tracking::Changes,
     /// Follows the codes of the sites that are served.
     tracker: Mutex<AbortHandle>,
 }
@@ -91,7 +93,7 @@ impl Store for RedisStore {
     }
 
     fn code_changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.changes.codes.subscribe()
     }
 
     async fn record_clicks(&self, clicks: Vec<(Click, Option<PendingClick>)>) -> Result<()> {
@@ -182,6 +184,18 @@ impl Store for RedisStore {
 
     async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool> {
         people::discard(&self.links.load_full(), site, id, why, now).await
+    }
+
+    async fn expunge(&self, site: &SiteName, what: &Personal) -> Result<Erased> {
+        erasure::expunge(&self.links.load_full(), site, what).await
+    }
+
+    async fn wipe(&self) -> Result<()> {
+        erasure::wipe(&self.links.load_full()).await
+    }
+
+    fn erasures(&self) -> watch::Receiver<u64> {
+        self.changes.erasures.subscribe()
     }
 
     async fn forget(&self, before: UnixMs) -> Result<u64> {

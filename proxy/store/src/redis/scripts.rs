@@ -24,6 +24,7 @@ scripts! {
     PAYMENT "scripts/ledger.lua" "scripts/payment.lua";
     LINK "scripts/ledger.lua" "scripts/link.lua";
     SETTLE "scripts/ledger.lua" "scripts/settle.lua";
+    ERASE "scripts/ledger.lua" "scripts/erase.lua";
     RETRY "scripts/ledger.lua" "scripts/retry.lua";
     DISCARD "scripts/ledger.lua" "scripts/discard.lua";
     FORGET "scripts/ledger.lua" "scripts/forget.lua";

@@ -3,7 +3,7 @@
 //!
 //! In broadcast mode, for two reasons. In the default mode a key is told of once and must be read again over the very
 //! connection that tracks before it is told of again, so that a change between the message and that read needs care; in
-//! broadcast mode every change is told and reads go over any connection. And the server remembers two prefixes a site
+//! broadcast mode every change is told and reads go over any connection. And the server remembers three prefixes a site
 //! instead of what each edge has read. In a cluster each primary is followed, since a slot may move to any of them.
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use redis::{
     AsyncConnectionConfig, Client, IntoConnectionInfo as _, ProtocolVersion, PushInfo, PushKind, RedisResult,
-    aio::MultiplexedConnection,
+    Value, aio::MultiplexedConnection,
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
@@ -26,8 +26,30 @@ const PULSE: Duration = Duration::from_millis(1_000);
 /// Between two tries to connect. Where a server will not track, codes are looked at as often.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// What the keys of erasures end with; see [`keys::erasures`].
+const ERASURES: &[u8] = b"}:erasures";
+
+/// Counts of what others changed.
+#[derive(Clone, Default)]
+pub(super) struct Changes {
+    pub(super) codes: watch::Sender<u64>,
+    pub(super) erasures: watch::Sender<u64>,
+}
+
+impl Changes {
+    fn raise_all(&self) {
+        self.codes.send_modify(|count| *count += 1);
+        self.erasures.send_modify(|count| *count += 1);
+    }
+
+    fn raise(&self, data: &[Value]) {
+        let changed = if is_erasure(data) { &self.erasures } else { &self.codes };
+        changed.send_modify(|count| *count += 1);
+    }
+}
+
 /// Raises `changes` whenever codes or uses of these sites may have changed.
-pub(super) async fn watch(servers: Arc<Servers>, sites: Vec<SiteName>, changes: watch::Sender<u64>) {
+pub(super) async fn watch(servers: Arc<Servers>, sites: Vec<SiteName>, changes: Changes) {
     // Without a prefix every key of the server would be told of.
     if sites.is_empty() {
         return;
@@ -41,14 +63,14 @@ pub(super) async fn watch(servers: Arc<Servers>, sites: Vec<SiteName>, changes: 
                 tracing::warn!(%why, "Redis does not tell of changed promo codes; they are looked at again and again");
                 told = true;
             }
-            raise(&changes);
+            changes.raise_all();
         }
         sleep(PAUSE).await;
     }
 }
 
 /// Follows all primaries until a connection breaks or there are others.
-async fn follow_all(servers: &Servers, sites: &[SiteName], changes: &watch::Sender<u64>) -> RedisResult<()> {
+async fn follow_all(servers: &Servers, sites: &[SiteName], changes: &Changes) -> RedisResult<()> {
     let broken = Arc::new(Notify::new());
     let primaries = servers.primaries().await?;
     let (mut connections, mut failure) = (Vec::with_capacity(primaries.len()), None);
@@ -65,7 +87,7 @@ async fn follow_all(servers: &Servers, sites: &[SiteName], changes: &watch::Send
         None => {}
     }
     // What changed while nobody listened is not known.
-    raise(changes);
+    changes.raise_all();
     if connections.len() < primaries.len() {
         return Ok(());
     }
@@ -90,7 +112,7 @@ fn addresses(primaries: &[Client]) -> Vec<String> {
 async fn follow(
     primary: &Client,
     sites: &[SiteName],
-    changes: &watch::Sender<u64>,
+    changes: &Changes,
     broken: &Arc<Notify>,
 ) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new().set_push_sender(listener(changes.clone(), Arc::clone(broken)));
@@ -99,18 +121,19 @@ async fn follow(
     track.arg("TRACKING").arg("ON").arg("BCAST");
     for site in sites {
         track.arg("PREFIX").arg(keys::codes(site)).arg("PREFIX").arg(keys::code_uses(site));
+        track.arg("PREFIX").arg(keys::erasures(site));
     }
     let () = track.query_async(&mut connection).await?;
     Ok(connection)
 }
 
 fn listener(
-    changes: watch::Sender<u64>,
+    changes: Changes,
     broken: Arc<Notify>,
 ) -> impl Fn(PushInfo) -> std::result::Result<(), Infallible> + Send + Sync + 'static {
     move |push| {
         match push.kind {
-            PushKind::Invalidate => raise(&changes),
+            PushKind::Invalidate => changes.raise(&push.data),
             PushKind::Disconnection => broken.notify_one(),
             _ => {}
         }
@@ -118,8 +141,11 @@ fn listener(
     }
 }
 
-fn raise(changes: &watch::Sender<u64>) {
-    changes.send_modify(|count| *count += 1);
+/// Whether a push names no key but those of erasures. One that names none at all means every key.
+fn is_erasure(data: &[Value]) -> bool {
+    let text = |key: &Value| matches!(key, Value::BulkString(bytes) if bytes.ends_with(ERASURES));
+    data.iter().all(|value| matches!(value, Value::Array(keys) if !keys.is_empty() && keys.iter().all(text)))
+        && !data.is_empty()
 }
 
 /// Pushes come in version 3 of the protocol only.

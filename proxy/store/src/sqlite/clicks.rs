@@ -39,7 +39,7 @@ pub(super) fn record(connection: &Connection, clicks: &[(Click, Option<PendingCl
 /// Adds a click unless it is there. Its delivery may have been settled before it was written down (a live call was
 /// answered late, yet earlier than the batch was written): then it is resolved from the start.
 pub(super) fn add(connection: &Connection, click: &Click) -> Result<()> {
-    let early = if click.upstream == Upstream::Pending { settled_early(connection, click)? } else { None };
+    let early = if click.upstream.is_pending() { settled_early(connection, click)? } else { None };
     let (word, value) = resolution::upstream_words(early.as_ref().unwrap_or(&click.upstream));
     let visitor = click.visitor.map(|VisitorKey(key)| key.to_be_bytes());
     connection.prepare_cached(ADD)?.execute((

@@ -1,7 +1,10 @@
 //! The store's methods over its tables, however work reaches these.
 
-use super::{clicks, codes, held::Held, lanes, ledger, names, orders, outbox, people, upkeep};
-use crate::contract::{Backlog, PendingClick, Result, Store};
+use super::{clicks, codes, erasure, held::Held, lanes, ledger, names, orders, outbox, people, upkeep};
+use crate::{
+    contract::{Backlog, PendingClick, Result, Store},
+    erasure::{Erased, Personal},
+};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::{future::Future, time::Duration};
@@ -30,6 +33,12 @@ pub(super) trait Access: Send + Sync + 'static {
 
     /// See [`Store::code_changes`].
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// See [`Store::erasures`].
+    fn erasures(&self) -> watch::Receiver<u64>;
+
+    /// Leaves nothing in the log of what the tables hold no more.
+    fn empty_log(&self) -> impl Future<Output = Result<()>> + Send;
 
     /// Does `work`, which does so many at once and says how many it did, until there is nothing left to do or the deadline
     /// has passed.
@@ -183,6 +192,20 @@ impl<A: Access> Store for A {
     async fn discard(&self, site: &SiteName, id: &str, why: &str, now: UnixMs) -> Result<bool> {
         let (site, id, why) = (site.clone(), id.to_owned(), why.to_owned());
         self.write(move |connection, _| people::discard(connection, &site, &id, &why, now)).await
+    }
+
+    async fn expunge(&self, site: &SiteName, what: &Personal) -> Result<Erased> {
+        let (site, what) = (site.clone(), what.clone());
+        self.write(move |connection, _| erasure::expunge(connection, &site, &what)).await
+    }
+
+    async fn wipe(&self) -> Result<()> {
+        self.write(|connection, _| erasure::tell(connection)).await?;
+        self.empty_log().await
+    }
+
+    fn erasures(&self) -> watch::Receiver<u64> {
+        Access::erasures(self)
     }
 
     async fn forget(&self, before: UnixMs) -> Result<u64> {

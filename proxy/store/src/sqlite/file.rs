@@ -21,12 +21,14 @@ const STATEMENTS: usize = 128;
 
 /// `synchronous=FULL` in WAL mode syncs the log at every commit; `fullfsync` makes that reach the medium on macOS too.
 /// A checkpoint costs syncs of its own, so they are made seldomer than by default: each 2,000 pages, 8 MB.
+/// `secure_delete` writes zeros over what is removed or moved, so that an erased person is not left in a page's free space.
 const SETTINGS: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA fullfsync = ON;
 PRAGMA checkpoint_fullfsync = ON;
 PRAGMA foreign_keys = OFF;
+PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 PRAGMA wal_autocheckpoint = 2000;
 PRAGMA journal_size_limit = 67108864;

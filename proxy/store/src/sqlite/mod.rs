@@ -4,6 +4,7 @@ mod clicks;
 mod codes;
 #[cfg(test)]
 mod disk_use;
+mod erasure;
 mod face;
 mod fault;
 mod file;
@@ -33,16 +34,17 @@ use crate::{
     contract::{Result, StoreError},
 };
 use rusqlite::Connection;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 use tokio::{sync::watch, task::AbortHandle};
 use usher_model::limits;
 
-/// How often the file is asked whether another process changed codes.
+/// How often the file is asked whether another process changed codes or erased somebody.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Opens the file that stands behind `sqlite:` in the URL.
 pub(crate) async fn open(path: &str, role: Role) -> Result<SqliteStore> {
     let path = file::path(path)?;
+    let at = path.clone();
     let made = tokio::task::spawn_blocking(move || {
         let lock = file::lock(&path, role)?;
         file::prepare(&path)?;
@@ -50,17 +52,20 @@ pub(crate) async fn open(path: &str, role: Role) -> Result<SqliteStore> {
     });
     let (writer, readers) = made.await.map_err(|why| StoreError::Unavailable(why.to_string()))??;
     // Looked at before the store is handed out, so that no change after that goes unseen.
-    let seen = readers.run(limits::STORE_WRITE_MS, codes::revision).await?;
-    let (changes, receiver) = watch::channel(0);
-    let watcher = tokio::spawn(watch_codes(readers.clone(), seen, changes)).abort_handle();
-    Ok(SqliteStore { writer, readers, changes: receiver, watcher })
+    let seen = readers.run(limits::STORE_WRITE_MS, revisions).await?;
+    let told = [watch::Sender::new(0), watch::Sender::new(0)];
+    let [changes, erasures] = [told[0].subscribe(), told[1].subscribe()];
+    let watcher = tokio::spawn(watch_others(readers.clone(), seen, told)).abort_handle();
+    Ok(SqliteStore { writer, readers, path: at, changes, erasures, watcher })
 }
 
 /// The store.
 pub(crate) struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    path: PathBuf,
     changes: watch::Receiver<u64>,
+    erasures: watch::Receiver<u64>,
     watcher: AbortHandle,
 }
 
@@ -90,17 +95,34 @@ impl Access for SqliteStore {
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
     }
+
+    fn erasures(&self) -> watch::Receiver<u64> {
+        self.erasures.clone()
+    }
+
+    async fn empty_log(&self) -> Result<()> {
+        let path = self.path.clone();
+        let done = tokio::task::spawn_blocking(move || erasure::empty_log(&path)).await;
+        done.map_err(|why| StoreError::Unavailable(why.to_string()))?
+    }
 }
 
-async fn watch_codes(readers: Readers, mut seen: i64, changes: watch::Sender<u64>) {
+/// What changes when another process writes codes, or erases.
+fn revisions(connection: &Connection) -> Result<[i64; 2]> {
+    Ok([codes::revision(connection)?, erasure::revision(connection)?])
+}
+
+async fn watch_others(readers: Readers, mut seen: [i64; 2], told: [watch::Sender<u64>; 2]) {
     let mut pause = tokio::time::interval(LOOK);
     pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         pause.tick().await;
         // A failure here is told by whoever reads next; what changed meanwhile is seen after it.
-        let Ok(revision) = readers.run(limits::STORE_WRITE_MS, codes::revision).await else { continue };
-        if std::mem::replace(&mut seen, revision) != revision {
-            changes.send_modify(|count| *count += 1);
+        let Ok(now) = readers.run(limits::STORE_WRITE_MS, revisions).await else { continue };
+        for ((told, now), before) in told.iter().zip(now).zip(std::mem::replace(&mut seen, now)) {
+            if now != before {
+                told.send_modify(|count| *count += 1);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The tables in memory, worked on where the caller stands: no thread, no file and no clock, so that a simulation runs the
 //! same way twice.
 
-use super::{codes, face::Access, file, held::Held, schema};
+use super::{codes, erasure, face::Access, file, held::Held, schema};
 use crate::contract::Result;
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 pub struct Rehearsal {
     tables: Mutex<(Connection, Held)>,
     changes: watch::Sender<u64>,
+    erasures: watch::Sender<u64>,
 }
 
 impl Rehearsal {
@@ -24,7 +25,7 @@ impl Rehearsal {
         file::settle_in(&connection)?;
         schema::migrate(&mut connection)?;
         let tables = Mutex::new((connection, Held::default()));
-        Ok(Arc::new(Self { tables, changes: watch::Sender::new(0) }))
+        Ok(Arc::new(Self { tables, changes: watch::Sender::new(0), erasures: watch::Sender::new(0) }))
     }
 
     /// What a new process finds: what was written, and nobody who holds anything.
@@ -41,7 +42,7 @@ impl Access for Rehearsal {
     {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let (connection, held) = &mut *tables;
-        let before = codes::revision(connection)?;
+        let before = (codes::revision(connection)?, erasure::revision(connection)?);
         connection.prepare_cached("BEGIN")?.execute([])?;
         let done = work(connection, held);
         let last = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
@@ -51,8 +52,11 @@ impl Access for Rehearsal {
             _ => held.roll_back(),
         }
         ended?;
-        if codes::revision(connection)? != before {
+        if codes::revision(connection)? != before.0 {
             self.changes.send_modify(|count| *count += 1);
+        }
+        if erasure::revision(connection)? != before.1 {
+            self.erasures.send_modify(|count| *count += 1);
         }
         done
     }
@@ -67,6 +71,14 @@ impl Access for Rehearsal {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    fn erasures(&self) -> watch::Receiver<u64> {
+        self.erasures.subscribe()
+    }
+
+    async fn empty_log(&self) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x5553_4852;
 
 /// One step a version; `PRAGMA user_version` counts how many a file has taken.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// An entry and its delivery are born together and share their id, so they are one row; a click's delivery has no key.
@@ -148,6 +148,12 @@ CREATE TRIGGER use_removed AFTER DELETE ON code_use BEGIN UPDATE code_revision S
 -- Written to find out whether writing works.
 CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT;
 INSERT INTO probe VALUES (1, 0);
+";
+
+/// A person's data may be erased by another process; this number tells the service, which remembers clicks.
+const V2: &str = "
+CREATE TABLE erasure (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL) STRICT;
+INSERT INTO erasure VALUES (1, 0);
 ";
 
 /// Brings the file up to this version, in one transaction.

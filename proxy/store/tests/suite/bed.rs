@@ -39,6 +39,25 @@ impl Bed {
         open(&self.ground, Role::Tool).await
     }
 
+    /// All bytes that lie in the store's files, or that its servers hold.
+    pub(crate) async fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match &self.ground {
+            Ground::Folder(folder) => {
+                for file in std::fs::read_dir(folder.path()).expect("a folder") {
+                    bytes.extend(std::fs::read(file.expect("a file").path()).expect("its bytes"));
+                }
+            }
+            Ground::Server(server) => bytes = server.bytes().await,
+            Ground::Cluster(cluster) => {
+                for server in &cluster.servers {
+                    bytes.extend(server.bytes().await);
+                }
+            }
+        }
+        bytes
+    }
+
     /// The store as it is after the process was started anew.
     pub(crate) async fn reopen(self) -> Self {
         drop(self.store);

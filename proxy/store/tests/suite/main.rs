@@ -6,6 +6,7 @@ mod claims;
 mod clicks;
 mod clustered;
 mod codes;
+mod erasure;
 mod failing_over;
 mod history;
 mod invariants;
@@ -119,6 +120,11 @@ promises! {
         a_refund_behind_one_that_was_discarded_on_its_way_knows_what_went_back
         a_command_decides_while_the_service_runs
         nothing_is_sent_of_what_is_written_down_closed;
+    erasure:
+        nothing_is_left_of_a_person_who_is_erased
+        what_waits_keeps_what_it_needs_until_it_is_sent
+        what_waits_may_be_discarded
+        an_erasure_is_told_to_every_opener;
     upkeep:
         the_backlog_counts_what_waits_and_what_is_dead
         what_is_old_and_done_is_forgotten

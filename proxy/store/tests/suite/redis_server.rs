@@ -73,6 +73,13 @@ impl RedisServer {
         Self::run(address, folder, arguments).await
     }
 
+    /// All that it holds, as it writes it to the disk.
+    pub(crate) async fn bytes(&self) -> Vec<u8> {
+        self.command(&["CONFIG", "SET", "rdbcompression", "no"]).await;
+        self.command(&["SAVE"]).await;
+        std::fs::read(self.folder.path().join("dump.rdb")).expect("a snapshot")
+    }
+
     async fn run(address: SocketAddr, folder: TempDir, arguments: Vec<String>) -> Self {
         let process = spawn(&arguments);
         let mut server = Self { address, folder, arguments, process };

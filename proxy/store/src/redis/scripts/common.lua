@@ -25,6 +25,7 @@
 --   orders            sorted set   orders, by when they were bound
 --   orders_of:CLICK   set          orders that the click bound or contested
 --   code_uses         hash         how often each promo code was used
+--   erasures          string       how often somebody was erased
 --   probe             string       written to find out whether writing works
 -- A full Redis refuses some commands only. Whether it does is decided when a script begins, so the first write of each
 -- script is one that is refused, and then either all happens or nothing.
