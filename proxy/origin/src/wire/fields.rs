@@ -3,13 +3,14 @@
 use super::Malformed;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use memchr::memchr;
 use usher_model::limits::ORIGIN_HEAD_BYTES;
 
 /// Where the lines end that begin at `from`: behind the empty one. What is before `from` has been looked at. A line has to end in
 /// CR LF: that some take LF alone and others do not is what smuggling lives on.
 pub(super) fn end(bytes: &[u8], from: usize) -> Result<Option<usize>, Malformed> {
     let mut at = from;
-    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b == b'\n')) {
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr(b'\n', rest)) {
         let newline = at + found;
         let before = |count: usize| newline.checked_sub(count).and_then(|at| bytes.get(at));
         if before(1) != Some(&b'\r') {
@@ -30,7 +31,7 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Result<Option<usize>, Malformed>
 pub(super) fn lines(block: &Bytes) -> impl Iterator<Item = Bytes> {
     let mut rest = block.clone();
     std::iter::from_fn(move || {
-        let newline = rest.iter().position(|b| *b == b'\n')?;
+        let newline = memchr(b'\n', &rest)?;
         let mut line = rest.split_to(newline + 1);
         line.truncate(newline.saturating_sub(1));
         (!line.is_empty()).then_some(line)
@@ -39,7 +40,7 @@ pub(super) fn lines(block: &Bytes) -> impl Iterator<Item = Bytes> {
 
 /// One field.
 pub(super) fn field(line: &Bytes) -> Result<(HeaderName, HeaderValue), Malformed> {
-    let colon = line.iter().position(|b| *b == b':').ok_or(Malformed("a field has no colon"))?;
+    let colon = memchr(b':', line).ok_or(Malformed("a field has no colon"))?;
     // This also refuses a space before the colon, and lines that begin with one (RFC 9112 sections 5.1 and 5.2).
     let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Malformed("a field's name is no token"))?;
     let value = line.slice(colon + 1..);
