@@ -70,7 +70,10 @@ async fn no_byte_breaks_the_edge_or_its_answers() {
             let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(answer.len());
             let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
             // A method that is not one of HTTP's is answered with 501.
-            assert!(!head.starts_with("http/1.1 5") || head.starts_with("http/1.1 501 "), "{asked} got {head}");
+            assert!(
+                !head.starts_with("http/1.1 5") || head.starts_with("http/1.1 501 "),
+                "{asked} got {head}"
+            );
             assert!(!head.contains("injected"), "{asked} got {head}");
             let cookies = head.matches("\r\nset-cookie:").count();
             assert!(cookies <= 2, "{asked} got {head}");
