@@ -39,7 +39,10 @@ export interface AffonsoCode {
 
 /** `window.Affonso`. Nothing here throws, and no promise is rejected. */
 export interface Affonso {
-  /** Reports a lead. Does nothing for visitors that nobody has sent. Resolves to whether the lead was taken. */
+  /**
+   * Reports a lead. Does nothing for visitors that nobody has sent. Resolves to whether the lead was taken; one that cannot be
+   * sent waits, and is sent when the network is back, by this page or by the next.
+   */
   signup(who: string | AffonsoSignup): Promise<boolean>;
   /** The id of the click, null when nobody has sent the visitor. */
   getReferralId(): string | null;
@@ -51,9 +54,30 @@ export interface Affonso {
   getAffiliateCoupons(): AffonsoCoupon[];
   /** Looks a promo code up; where the site's policy says so the visitor then belongs to its affiliate. */
   applyCode(code: string): Promise<AffonsoCode>;
-  /** Ties an order to the visitor's click, before the checkout leaves the browser. */
+  /** Ties an order to the visitor's click, before the checkout leaves the browser. Waits as a lead does. */
   bind(orderId: string | number): Promise<boolean>;
 }
+
+/** What a tag says. */
+export interface TagOptions {
+  /** Where the snippet lies, as `usher snippet` prints it. */
+  src: string;
+  /** The program's public id. */
+  program: string;
+  /** Where requests go; without it, the folder of `src`. */
+  base?: string;
+  /** Days; the site's own setting decides. */
+  cookieDuration?: number;
+  /** Nothing is stored until consent is given. */
+  requiresConsent?: boolean;
+  /** More domains of yours that have cookies of their own; those in the site's `hosts` are known. */
+  domains?: string[];
+  /** For pages whose Content-Security-Policy names one. */
+  nonce?: string;
+}
+
+/** Puts the tag into the page, once. On a server it does nothing. */
+export function load(options: TagOptions): void;
 
 declare global {
   interface Window {

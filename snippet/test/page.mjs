@@ -138,6 +138,7 @@ export const page = ({
       await settle();
     },
     documentEvents: target,
+    windowEvents: window,
     bodies: () => requests.map((request) => request.body),
   };
 };

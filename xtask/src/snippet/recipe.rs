@@ -51,7 +51,7 @@ pub(super) fn build(workspace: &Path, rustc: &Path, out: &Path) -> Result<()> {
 pub(super) fn test(workspace: &Path, dist: &Path) -> Result<()> {
     say(&format!("tests of {}", dist.strip_prefix(workspace).unwrap_or(dist).display()));
     let snippet = workspace.join("snippet");
-    let files = ["test/vectors.test.mjs", "test/pixel.test.mjs"];
+    let files = ["test/vectors.test.mjs", "test/pixel.test.mjs", "test/consent.test.mjs"];
     run(command("node")
         .args(["--test", "--test-reporter=dot"])
         .args(files)
