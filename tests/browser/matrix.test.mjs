@@ -1,4 +1,4 @@
-// The matrix: every scenario in Chromium, Firefox, and Firefox with uBlock Origin. USHER_MATRIX=full runs all of it; else
+// The matrix: every scenario in Chromium, Firefox, and Firefox with uBlock Origin. USHER_PROOF=full runs all of it; else
 // Firefox, which takes the same ways as Firefox with uBlock Origin, is left out, and that one has a part.
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { control } from "./matrix/control.mjs";
 import { scenarios } from "./matrix/scenarios.mjs";
 import { startWorld } from "./matrix/world.mjs";
 
-const isFull = process.env.USHER_MATRIX === "full";
+const isFull = process.env.USHER_PROOF === "full";
 const only = process.env.USHER_SCENARIO;
 const wanted = (make) =>
   scenarios.filter(({ name, without, part }) => !without?.includes(make) && (isFull || make === "chromium" || part) && (!only || name.includes(only)));

@@ -56,6 +56,10 @@ enum Promise {
     Floods,
     /// Thousands of clients that send or read slowly: all are closed in time, and nobody else notices
     Slow,
+    /// Every scenario in Chromium, Firefox, and Firefox with uBlock Origin
+    Browsers,
+    /// A page's own metrics with the tag and without, also with an edge that stands still
+    PageSpeed,
     /// Whole histories under faults, from seeds
     Simulation,
     /// A platform that is away for a day of virtual time
@@ -84,6 +88,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Promise::Simulation => simulate(&root, &histories(options))?,
             Promise::Outage | Promise::Duplicates => simulate(&root, std::slice::from_ref(&name))?,
             Promise::Fuzz => fuzz(&root)?,
+            Promise::Browsers => in_browsers(&root, "matrix.test.mjs")?,
+            Promise::PageSpeed => in_browsers(&root, "page-speed.test.mjs")?,
             _ => with_processes(&root, &name)?,
         };
         if !held {
@@ -125,6 +131,23 @@ fn fuzz(root: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// A file of tests in real browsers, at its full size.
+fn in_browsers(root: &Path, file: &str) -> Result<bool> {
+    tools::prepare_browsers(root)?;
+    let usher = release(root)?;
+    let mut node = Command::new("node");
+    node.args(["--test", "--test-reporter=spec", file]).current_dir(root.join("tests/browser"));
+    Ok(node.env("USHER_PROOF", "full").env("USHER_BIN", usher).status()?.success())
+}
+
+/// The binary under test.
+fn release(root: &Path) -> Result<PathBuf> {
+    let build = ["build", "--release", "--locked", "--package", "usher"];
+    ensure!(cargo(root, &build).status()?.success(), "the release does not build");
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(root.join(target).join("release/usher"))
+}
+
 /// Real processes in release, under what breaks them.
 fn with_processes(root: &Path, name: &str) -> Result<bool> {
     let needed = [
@@ -142,9 +165,7 @@ fn with_processes(root: &Path, name: &str) -> Result<bool> {
             tools::install(&[package])?;
         }
     }
-    let build = ["build", "--release", "--locked", "--package", "usher"];
-    ensure!(cargo(root, &build).status()?.success(), "the release does not build");
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let usher = release(root)?;
     let test = format!("{name}::proof");
     let run = [
         "test",
@@ -160,7 +181,7 @@ fn with_processes(root: &Path, name: &str) -> Result<bool> {
         &test,
     ];
     let mut prove = cargo(root, &run);
-    prove.env("USHER_PROOF", "full").env("USHER_BIN", root.join(target).join("release/usher"));
+    prove.env("USHER_PROOF", "full").env("USHER_BIN", usher);
     if name == "tls" {
         prove.env("USHER_SSLYZE", tools::install_sslyze(root)?);
     }

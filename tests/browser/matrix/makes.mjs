@@ -12,7 +12,7 @@ const FIREFOX = process.env.FIREFOX ?? "/usr/lib/firefox-esr/firefox-esr";
 /** Where Debian's packages put extensions for every profile. */
 export const UBLOCK = "/usr/share/mozilla/extensions/{ec8030f7-c20a-464f-9b0e-13a3a9e97384}/uBlock0@raymondhill.net";
 
-const chromium = async (t, { ports, publicKey }, { gpc, scripts = true }) => {
+const chromium = async (t, profile, { ports, publicKey }, { gpc, scripts = true }) => {
   const parameters = [
     "--headless=new",
     "--no-sandbox", // root, as CI is, has no sandbox
@@ -24,7 +24,7 @@ const chromium = async (t, { ports, publicKey }, { gpc, scripts = true }) => {
     `--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36`,
     `--host-resolver-rules=MAP *.test:443 127.0.0.1:${ports.https}, MAP *:443 127.0.0.1:${ports.https}, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1`,
     `--ignore-certificate-errors-spki-list=${publicKey}`,
-    `--user-data-dir=${folder(t)}`,
+    `--user-data-dir=${profile}`,
     "--remote-debugging-port=0",
     ...(scripts ? [] : ["--blink-settings=scriptEnabled=false"]),
     ...(gpc ? ["--enable-features=GlobalPrivacyControl,GlobalPrivacyControlForce"] : []),
@@ -34,8 +34,7 @@ const chromium = async (t, { ports, publicKey }, { gpc, scripts = true }) => {
   return puppeteer.connect({ browserWSEndpoint: matches[0][1], defaultViewport: null });
 };
 
-const firefox = (blocks) => async (t, { ports }, { gpc, scripts = true }) => {
-  const profile = folder(t);
+const firefox = (blocks) => async (t, profile, { ports }, { gpc, scripts = true }) => {
   const preferences = {
     "extensions.autoDisableScopes": 0, // what lies on the machine is on without a question
     "extensions.enabledScopes": blocks ? 15 : 0,
@@ -69,16 +68,15 @@ const firefox = (blocks) => async (t, { ports }, { gpc, scripts = true }) => {
 
 export const makes = { chromium, firefox: firefox(false), ublock: firefox(true) };
 
-function folder(t) {
-  const made = mkdtempSync(join(tmpdir(), "usher-profile-"));
-  t.after(() => rmSync(made, { recursive: true, force: true, maxRetries: 10 }));
-  return made;
-}
-
 /** A browser of this make that reaches nothing but `front`. `gpc`: it asks for privacy; `scripts`: whether it runs them. */
 export async function open(t, make, front, options = {}) {
-  const browser = await makes[make](t, front, options);
-  t.after(() => browser.disconnect());
+  const profile = mkdtempSync(join(tmpdir(), "usher-profile-"));
+  const browser = await makes[make](t, profile, front, options);
+  // The browser's process has been ended by then; those that it has started end a moment later.
+  t.after(async () => {
+    await browser.disconnect();
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
+  });
   return browser;
 }
 

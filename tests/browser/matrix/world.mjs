@@ -53,7 +53,6 @@ ${COMMON}
 /** Starts it all. `shopper(browser)` is somebody new, before whom the world is as at its beginning. */
 export async function startWorld(t) {
   const folder = mkdtempSync(join(tmpdir(), "usher-matrix-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const platform = await startStandin(t);
   const site = { prefix: PREFIX, isOurs: (url) => OURS.includes(new URL(url).host) };
   reset(site, "203.0.113.1");
@@ -68,6 +67,7 @@ export async function startWorld(t) {
   run("codes", "add", "SAVE10", "--affiliate", "saver", "--percent", "10", "--site", "shop");
   const listening = [/listening.*\bhttp="?(127\.0\.0\.1:\d+)/];
   const edge = await start(t, usher, ["serve", "--config", file], listening, { cwd: folder });
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const address = `http://${edge.matches[0][1]}`;
   front.setEdge(address);
   const printed = (name) => run("snippet", "--site", name);

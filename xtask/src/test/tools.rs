@@ -12,6 +12,10 @@ use super::{say, target};
 
 /// Debian's Chromium itself: its wrapper turns features off that shoppers have on.
 pub(super) const CHROMIUM: &str = "/usr/lib/chromium/chromium";
+const FIREFOX: &str = "/usr/lib/firefox-esr/firefox-esr";
+/// Where its package puts it for every profile of Firefox.
+const UBLOCK: &str =
+    "/usr/share/mozilla/extensions/{ec8030f7-c20a-464f-9b0e-13a3a9e97384}/uBlock0@raymondhill.net";
 
 /// Something to look for, and Debian's packages that bring it.
 struct Tool {
@@ -33,8 +37,16 @@ const TEST: &[Tool] = &[
     Tool { name: "Apache httpd", there: || runs("apache2", "-v"), packages: &["apache2"] },
     Tool { name: "systemd-analyze", there: || answers("systemd-analyze"), packages: &["systemd"] },
 ];
-const BROWSER: &[Tool] =
-    &[Tool { name: "Chromium", there: || Path::new(CHROMIUM).is_file(), packages: &["chromium"] }];
+const BROWSER: &[Tool] = &[
+    Tool { name: "Chromium", there: || Path::new(CHROMIUM).is_file(), packages: &["chromium"] },
+    Tool { name: "Firefox", there: || Path::new(FIREFOX).is_file(), packages: &["firefox-esr"] },
+    Tool {
+        name: "uBlock Origin",
+        there: || Path::new(UBLOCK).is_dir(),
+        packages: &["webext-ublock-origin-firefox"],
+    },
+    Tool { name: "openssl", there: || runs("openssl", "version"), packages: &["openssl"] },
+];
 
 const API: &[Tool] =
     &[Tool { name: "Python with venv", there: has_venv, packages: &["python3", "python3-venv"] }];
@@ -45,6 +57,14 @@ const PROOF: &[Tool] = &[
     Tool { name: "nginx", there: || runs("nginx", "-v"), packages: &["nginx-light"] },
     Tool { name: "Python", there: || answers("python3"), packages: &["python3"] },
 ];
+
+/// Finds or installs everything that the browsers' proofs need.
+///
+/// # Errors
+/// When something is missing and cannot be installed; the error names the command that would.
+pub(crate) fn prepare_browsers(root: &Path) -> Result<()> {
+    prepare(root, |step| step == "browser")
+}
 
 /// Finds or installs everything that the wanted steps need.
 ///

@@ -74,10 +74,9 @@ export const consent = [
     browser: { gpc: true },
     html: () => "",
     expect: ({ affiliate }) => ({ clicks: [affiliate], domains: [], person: before }),
-    async walk({ go, affiliate, page }) {
-      await go("https://www.front.test/.well-known/gpc.json");
-      assert.match(await page.evaluate(() => document.body.textContent), /"gpc": ?true/);
+    async walk({ page, go, affiliate }) {
       await go(`https://www.front.test/?via=${affiliate}`);
+      assert.equal(await page.evaluate(async () => (await (await fetch("/.well-known/gpc.json")).json()).gpc), true);
     },
   },
 ];

@@ -27,7 +27,7 @@ export const trouble = [
   {
     name: "the platform is away",
     part: true,
-    expect: { queued: true },
+    expect: { queued: true, person: { ip: null } }, // addresses are not written down
     async walk({ go, known, platform, site }) {
       await platform.behave({ mode: "down" });
       await go();
