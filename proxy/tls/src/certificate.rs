@@ -30,6 +30,8 @@ pub(crate) struct Subject {
     /// Names in lower case; the first label may be `*`.
     pub(crate) names: Vec<String>,
     pub(crate) addresses: Vec<IpAddr>,
+    /// Whether the name is only its common name, as of certificates that were made in a hurry: browsers do not look at that.
+    pub(crate) is_common_name: bool,
     pub(crate) not_before: UnixMs,
     pub(crate) not_after: UnixMs,
     /// Whether it is for signing other certificates.
@@ -55,10 +57,16 @@ impl Subject {
                 }
             }
         }
+        let is_common_name = names.is_empty() && addresses.is_empty();
+        if is_common_name {
+            let common = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+            names.extend(common.filter(|name| is_host(name)).map(str::to_ascii_lowercase));
+        }
         let ms = |seconds: i64| UnixMs(seconds.saturating_mul(1000));
         Some(Self {
             names,
             addresses,
+            is_common_name,
             not_before: ms(parsed.validity().not_before.timestamp()),
             not_after: ms(parsed.validity().not_after.timestamp()),
             is_authority: parsed.is_ca(),
@@ -107,6 +115,12 @@ impl fmt::Debug for Certificate {
             .field("subject", &self.subject)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether it could be a name of DNS: people's and companies' names are common names too.
+fn is_host(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'*'))
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

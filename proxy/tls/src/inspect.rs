@@ -90,6 +90,16 @@ fn of_host(host: &str, certificates: &[Arc<Certificate>], settings: &Settings, n
     if subject.not_after <= now {
         return note(true, "ended at", subject.not_after);
     }
+    if subject.is_common_name {
+        return Some(Note {
+            is_error: false,
+            what: format!(
+                "holds {}, the certificate of {host}, which names it only as its common name: browsers refuse that",
+                best.file.display()
+            ),
+            mend: "order one with subject alternative names".to_owned(),
+        });
+    }
     let soon = limits::TLS_ENDING_MS.min(subject.life_ms() / 3);
     if subject.not_after.since(now) < soon { note(false, "ends at", subject.not_after) } else { None }
 }

@@ -8,7 +8,8 @@ use usher_model::UnixMs;
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     hosts: HashMap<String, Arc<Certificate>>,
-    /// For clients that name no host, as those do that were given an address: the certificate of a configured address.
+    /// For clients that name no host, as those do that were given an address: the certificate of a configured address, else
+    /// of the first host that has one.
     unnamed: Option<Arc<Certificate>>,
     /// When a certificate begins or ends to be valid, so that another choice may be better.
     stale_at: Option<UnixMs>,
@@ -23,7 +24,7 @@ impl Table {
         before: &Self,
         now: UnixMs,
     ) -> Self {
-        let mut table = Self::default();
+        let (mut table, mut has_address) = (Self::default(), false);
         for host in hosts {
             let fitting = certificates.iter().filter(|one| one.subject.covers(host));
             let best = fitting.max_by_key(|one| one.rank(now));
@@ -33,8 +34,10 @@ impl Table {
             };
             let best = kept.filter(is_better).or(best);
             let Some(best) = best else { continue };
-            if table.unnamed.is_none() && host.parse::<IpAddr>().is_ok() {
+            let is_address = host.parse::<IpAddr>().is_ok();
+            if table.unnamed.is_none() || (is_address && !has_address) {
                 table.unnamed = Some(Arc::clone(best));
+                has_address = is_address;
             }
             table.hosts.insert(host.clone(), Arc::clone(best));
         }

@@ -53,8 +53,12 @@ async fn a_name_that_is_not_served_gets_no_certificate() {
     let (edge, _folder) = edge(&standin, &authority).await;
     let browser = Browser::trusting(authority.pem());
     assert!(browser.certificate(edge.https(), HOST).await.is_ok());
-    // Configured without a certificate, not configured, no name at all, and a validation that nobody asked for.
-    for host in ["localhost", "www.shop.example", "other.example", "unknown.example", "127.0.0.1"] {
+    assert!(
+        browser.certificate(edge.https(), "127.0.0.1").await.is_err(),
+        "it is for a name, not for the address"
+    );
+    // Configured without a certificate, not configured, and a validation that nobody asked for.
+    for host in ["localhost", "www.shop.example", "other.example", "unknown.example"] {
         let refused = browser.certificate(edge.https(), host).await.expect_err("no certificate");
         assert!(refused.to_string().contains("alert"), "{host}: {refused}");
     }

@@ -1,6 +1,6 @@
 //! Folders as people and programs leave them.
 
-use crate::support::{Machine, pair, put, root, settings, shown, start};
+use crate::support::{Client, Machine, common, pair, put, root, settings, shown, start};
 use usher_model::Clock;
 use usher_tls::inspect;
 
@@ -50,6 +50,17 @@ async fn folders_of_every_make_are_read() {
         assert_eq!(shown(&tls, host).await.as_ref(), Some(&own.der), "{host}");
     }
     assert_eq!(inspect(&settings(at, &hosts), Machine.now()).expect("it is read"), []);
+}
+
+#[tokio::test]
+async fn a_common_name_is_better_than_no_name_and_is_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    common("shop.example", -1, 90).write(folder.path(), "shop");
+    let tls = start(folder.path(), &["shop.example"]).await;
+    let judged = Client::new(&["h2"]).greet(&tls, "shop.example").await.expect_err("as browsers refuse it");
+    assert!(judged.to_string().contains("invalid peer certificate"), "{judged}");
+    let notes = inspect(&settings(folder.path(), &["shop.example"]), Machine.now()).expect("it is read");
+    assert!(notes[0].what.contains("common name") && !notes[0].is_error && notes.len() == 1, "{notes:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A certificate authority, folders of its certificates, and clients.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
     ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
     crypto::ring::default_provider,
@@ -43,9 +43,19 @@ pub(crate) struct Pair {
 
 /// A pair for `names`, valid from `from` to `to`.
 pub(crate) fn pair(names: &[&str], from: Days, to: Days) -> Pair {
-    let key = KeyPair::generate().expect("a key");
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut params = CertificateParams::new(names).expect("names");
+    issue(CertificateParams::new(names).expect("names"), from, to)
+}
+
+/// The same with the name only as common name.
+pub(crate) fn common(name: &str, from: Days, to: Days) -> Pair {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    issue(params, from, to)
+}
+
+fn issue(mut params: CertificateParams, from: Days, to: Days) -> Pair {
+    let key = KeyPair::generate().expect("a key");
     let now = OffsetDateTime::now_utc();
     (params.not_before, params.not_after) = (now + Duration::days(from), now + Duration::days(to));
     let made = params.signed_by(&key, &AUTHORITY.issuer).expect("a certificate");
