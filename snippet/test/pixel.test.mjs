@@ -301,6 +301,38 @@ test("a route change with a referral is recorded, and no address twice", async (
   assert.deepEqual(p.bodies().map((body) => body.url), ["https://shop.example/#/cart?via=bob"]);
 });
 
+test("a router's change of address is noticed, with the Navigation API and without", async () => {
+  const old = page({ policy: nonce });
+  await old.load();
+  old.scope.history.pushState({}, "", "/a?via=alice");
+  await settle();
+  old.scope.history.replaceState({}, "", "https://shop.example/b?via=bob");
+  await settle();
+  assert.deepEqual(old.bodies().map((body) => body.url), ["https://shop.example/a?via=alice", "https://shop.example/b?via=bob"]);
+  assert.throws(() => old.scope.history.pushState({}, "", "https://["), "the router hears of its errors");
+
+  const navigation = new EventTarget();
+  const change = (scope) => (scope.navigation = navigation);
+  const p = page({ policy: nonce, change });
+  const { pushState } = p.scope.history;
+  await p.load();
+  assert.equal(p.scope.history.pushState, pushState, "nothing is wrapped");
+  p.scope.location.href = "https://shop.example/a?via=alice";
+  await p.fire("currententrychange", navigation);
+  assert.equal(p.requests.length, 1);
+});
+
+test("a page that comes out of the back/forward cache learns what others have", async () => {
+  const p = page({ cookie: "affonso_referral=clk0" });
+  await p.load();
+  p.document.cookie = "affonso_referral=clk1";
+  await p.fire("pageshow");
+  assert.equal(p.scope.affonso_referral, "clk0", "this one was never away");
+  p.windowEvents.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
+  await settle();
+  assert.equal(p.scope.affonso_referral, "clk1");
+});
+
 test("a prerendered page counts when it is shown", async () => {
   const p = page({ url: landing, policy: nonce });
   p.document.prerendering = true;
