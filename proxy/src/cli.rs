@@ -418,7 +418,9 @@ fn click_id(written: &str) -> Result<ClickId, String> {
 
 fn email(written: &str) -> Result<String, String> {
     let inner = written.trim().split_once('@').filter(|(name, host)| !name.is_empty() && !host.is_empty());
-    inner.map(|_| written.trim().to_owned()).ok_or_else(|| "write an address such as jane@people.example".to_owned())
+    inner
+        .map(|_| written.trim().to_owned())
+        .ok_or_else(|| "write an address such as jane@people.example".to_owned())
 }
 
 /// `usher snippet`

@@ -22,7 +22,10 @@ pub(super) async fn run(
     let mut all = Erased::default();
     for site in &sites {
         let erased = erase(&*store, site, &person, waiting, clock.now()).await;
-        all.add(erased.context("not all was removed; what was is gone, and the same command again does the rest")?);
+        all.add(
+            erased
+                .context("not all was removed; what was is gone, and the same command again does the rest")?,
+        );
     }
     tell(&all, options.json, out)?;
     let is_done = !all.is_nothing() && all.waiting.is_empty();
@@ -47,7 +50,10 @@ fn tell(all: &Erased, as_json: bool, out: &mut dyn Write) -> std::io::Result<()>
         plural(*records, "record"),
     ];
     let [clicks, orders, customers, records] = counted;
-    writeln!(out, "Removed: {clicks}, {orders}, {customers}; and the person from {records} of sales, leads, events or refunds.")?;
+    writeln!(
+        out,
+        "Removed: {clicks}, {orders}, {customers}; and the person from {records} of sales, leads, events or refunds."
+    )?;
     if waiting.is_empty() {
         return Ok(());
     }

@@ -174,9 +174,9 @@ fn unreadable(file: &str, error: &std::io::Error) -> Finding {
 }
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 mod links_tests;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 mod tls_tests;
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod reload;
 mod service;
 mod sockets;
 mod successor;
+mod untold;
 pub(crate) mod wiring;
 
 pub(crate) use service::Service;

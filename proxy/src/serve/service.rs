@@ -4,7 +4,7 @@ use super::{
     encryption::Encryption,
     reload::Reloads,
     sockets::{self, Pool, Socket, Use},
-    wiring,
+    untold, wiring,
 };
 use crate::{
     certificates::OverHttps,
@@ -75,7 +75,7 @@ impl Prepared {
     /// # Errors
     /// When the store cannot be opened.
     pub(super) async fn start(self) -> anyhow::Result<Service> {
-        let Self { config, sockets, platform, edge, registry, reloads, encryption, patience } = self;
+        let Self { config, sockets, platform, edge, mut registry, reloads, encryption, patience } = self;
         let (names, own_key) = (wiring::names(&config), wiring::own_key());
         let store = open_store(&config, &names, patience).await?;
         let platform = Arc::new(Current::new(platform));
@@ -87,6 +87,7 @@ impl Prepared {
             policy: wiring::policy(&config, own_key).into(),
         };
         let core = Arc::new(Core::start(&tools, &names).await);
+        untold::register(&mut registry, &core);
         reloads.loaded(tools.clock.now());
         edge.begin(Arc::clone(&core));
         let admin = usher_admin::State::new(tools.store, core.delivery.clone(), registry, Vec::new());

@@ -7,6 +7,7 @@ mod codes;
 mod command;
 mod conversions;
 mod doctor;
+mod erase;
 mod links;
 mod origin;
 mod outage;

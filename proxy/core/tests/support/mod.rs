@@ -361,6 +361,11 @@ impl HandClock {
     pub(crate) fn pass_ms(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::Relaxed);
     }
+
+    /// What time it is; no time passes by this look.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Clock for HandClock {

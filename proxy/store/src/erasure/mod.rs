@@ -1,5 +1,5 @@
 //! A person's data goes: whoever asks for it, whatever make the store is of. What stays is the fact and the amount of each
-//! sale, for the platform has been told of it (`docs/decisions/0011-erasure.md`).
+//! sale, for the platform has been told of it (`docs/decisions/0012-erasure.md`).
 
 mod person;
 mod remains;
