@@ -264,13 +264,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Behind<IO> {
             self.io.shutdown().await
         })
         .await;
-        if !matches!(self.stop, Some(Stop::Gone | Stop::Idle)) {
+        let error = error.map(End::of);
+        let is_unheard =
+            matches!(error, Some(End::SlowReader)) || matches!(self.stop, Some(Stop::Gone | Stop::Idle));
+        if !is_unheard {
             linger(&mut self.io).await;
         }
         match self.stop {
             Some(Stop::Offence(offence)) => Err(End::Offence(offence)),
             Some(Stop::Slow) => Err(End::SlowHeader),
-            _ => error.map_or(Ok(()), |error| Err(End::of(error))),
+            _ => error.map_or(Ok(()), Err),
         }
     }
 }
