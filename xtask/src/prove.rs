@@ -89,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Promise::Outage | Promise::Duplicates => simulate(&root, std::slice::from_ref(&name))?,
             Promise::Fuzz => fuzz(&root)?,
             Promise::Browsers => in_browsers(&root, "matrix.test.mjs")?,
-            Promise::PageSpeed => in_browsers(&root, "page-speed.test.mjs")?,
+            Promise::PageSpeed => in_browsers(&root, "page-speed.mjs")?,
             _ => with_processes(&root, &name)?,
         };
         if !held {

@@ -1,0 +1,138 @@
+// What the tag costs a page: its own metrics with the tag and without, in turns, also with an edge that stands still; and how long
+// it holds the main thread of a slow machine. USHER_PROOF=full takes more pairs.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { quiet } from "./matrix/expect.mjs";
+import { open } from "./matrix/makes.mjs";
+import { median, spread } from "./matrix/statistics.mjs";
+import { startWorld } from "./matrix/world.mjs";
+
+const PAIRS = process.env.USHER_PROOF === "full" ? 40 : 8;
+const LANDINGS = process.env.USHER_PROOF === "full" ? 21 : 5;
+const SLOWER = 4;
+/** What a page may become slower, where the noise does not hide it (reliability: +-5 ms). */
+const DIFFERENCE_MS = 5;
+const HELD_MS = 5;
+const timeout = 600_000;
+
+for (const frozen of [false, true]) {
+  const how = frozen ? "the edge stands still" : "the edge answers";
+  test(`a page is as quick with the tag as without: ${how}`, { timeout }, async (t) => {
+    const world = await startWorld(t);
+    const browser = await open(t, "chromium", world.front);
+    const measured = { with: [], without: [] };
+    // The first visit of each warms the browser up.
+    for (let pair = -1; pair < PAIRS; pair++) {
+      const ways = pair % 2 ? ["with", "without"] : ["without", "with"];
+      for (const way of ways) {
+        const metrics = await view(world, browser, { way, frozen });
+        if (pair >= 0) measured[way].push(metrics);
+      }
+    }
+    for (const [metric, name] of [["loaded", "DOMContentLoaded"], ["painted", "largest contentful paint"]]) {
+      const [withTag, without] = ["with", "without"].map((way) => measured[way].map((metrics) => metrics[metric]));
+      const differences = withTag.map((value, pair) => value - without[pair]);
+      const [low, high] = spread(differences);
+      t.diagnostic(
+        `${name}, ${how}: with ${ms(median(withTag))}, without ${ms(median(without))}, ` +
+          `median difference ${ms(median(differences))} (95 %: ${ms(low)} to ${ms(high)}), ${PAIRS} pairs`,
+      );
+      assert.ok(low <= 0 || median(differences) <= DIFFERENCE_MS, `${name} is later with the tag`);
+    }
+  });
+}
+
+test("the main thread is held for less than 5 ms on a machine that is four times slower", { timeout }, async (t) => {
+  const world = await startWorld(t);
+  const browser = await open(t, "chromium", world.front);
+  const landing = (affiliate) => `/?via=${affiliate}`;
+  const medians = {};
+  for (const [how, path, script] of [
+    ["a script that only reads document.cookie", () => "/", "document.cookie"],
+    ["an ordinary page", () => "/"],
+    ["a landing", landing],
+  ]) {
+    const rounds = [];
+    for (let round = -1; round < LANDINGS; round++) {
+      const took = await tasks(world, browser, path, script);
+      if (round >= 0) rounds.push(took);
+    }
+    const [longest, onCpu, sum] = ["longest", "onCpu", "sum"].map((part) => rounds.map((took) => took[part]));
+    t.diagnostic(
+      `${how}, ${SLOWER}x slower: the longest task ${ms(median(longest))} (${ms(Math.min(...longest))} to ${ms(Math.max(...longest))}), ` +
+        `of which ${ms(median(onCpu))} on the processor; all together ${ms(median(sum))}; medians of ${LANDINGS}`,
+    );
+    medians[how] = median(longest);
+  }
+  assert.ok(medians["an ordinary page"] < HELD_MS && medians["a landing"] < HELD_MS, JSON.stringify(medians));
+});
+
+const ms = (value) => `${value.toFixed(1)} ms`;
+
+/** One view of a page by somebody new. */
+async function view(world, browser, { way, frozen }) {
+  const { page, context, go, known, site, edge } = await world.shopper(browser);
+  const picture = `<svg xmlns="http://www.w3.org/2000/svg" width="600" height="400"><rect width="600" height="400" fill="teal"/></svg>`;
+  const rows = Array.from({ length: 300 }, (_, row) => `<p>Thing ${row}, and what is to be said of it.</p>`).join("");
+  const whole = site.page;
+  site.files["/picture.svg"] = ["image/svg+xml", picture];
+  site.page = (request) => `${whole(request)}<img src="/picture.svg" width="600" height="400">${rows}<script src="/shop.js"></script>`;
+  site.files["/shop.js"] = ["text/javascript", "document.body.dataset.ready = 1"];
+  if (way === "without") site.html = "";
+  try {
+    if (frozen) edge.signal("SIGSTOP");
+    await page.goto("https://www.shop.test/?via=" + `speed${world.people}`, { waitUntil: "domcontentloaded" });
+    if (way === "with" && !frozen) await known();
+    return await page.evaluate(async () => {
+      await document.querySelector("img").decode();
+      const frame = () => new Promise((drawn) => requestAnimationFrame(drawn));
+      for (let count = 0; count < 3; count++) await frame();
+      const entries = await new Promise((resolve) =>
+        new PerformanceObserver((list) => resolve(list.getEntries())).observe({ type: "largest-contentful-paint", buffered: true }));
+      return { painted: entries.at(-1).startTime, loaded: performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd };
+    });
+  } finally {
+    edge.signal("SIGCONT");
+    await context.close();
+  }
+}
+
+/** What a browser calls the running of scripts, in a trace (https://chromium.googlesource.com/chromium/src/+/main/third_party/blink/renderer/core/inspector/inspector_trace_events.h). */
+const SCRIPT = ["EvaluateScript", "v8.compile", "FunctionCall", "RunMicrotasks", "TimerFire", "EventDispatch"];
+
+/**
+ * Shows somebody new a page that has no script but ours, or this one. Gives the longest task's share of scripts, how much of it
+ * was on the processor, and the sum of all.
+ */
+async function tasks(world, browser, path, script) {
+  const { context, site, affiliate } = await world.shopper(browser);
+  site.files["/k3floor.js"] = ["text/javascript", script];
+  if (script) site.html = '<script async src="/k3floor.js"></script>';
+  const page = await context.newPage(); // without the watch of the others, which is a script too
+  const session = await page.createCDPSession();
+  try {
+    await session.send("Emulation.setCPUThrottlingRate", { rate: SLOWER });
+    await page.tracing.start({ categories: ["devtools.timeline", "disabled-by-default-devtools.timeline"] });
+    await page.goto(`https://www.shop.test${path(affiliate)}`, { waitUntil: "load" });
+    await quiet(site);
+    const { traceEvents } = JSON.parse(Buffer.from(await page.tracing.stop()).toString());
+    return held(traceEvents);
+  } finally {
+    await context.close();
+  }
+}
+
+function held(events) {
+  const evaluated = events.find(({ name, args }) => name === "EvaluateScript" && args?.data?.url?.includes("/k3"));
+  assert.ok(evaluated, "the tag has run");
+  const isHere = ({ pid, tid, ph, dur }) => ph === "X" && pid === evaluated.pid && tid === evaluated.tid && dur > 0;
+  const here = events.filter(isHere).sort((a, b) => a.ts - b.ts || b.dur - a.dur);
+  const end = ({ ts, dur }) => ts + dur;
+  const outermost = here.filter(({ name }) => SCRIPT.includes(name)).reduce((kept, event) =>
+    (kept.length && end(kept.at(-1)) >= end(event) ? kept : [...kept, event]), []);
+  const within = (task) => outermost.filter((event) => event.ts >= task.ts && end(event) <= end(task));
+  const sum = (part, tasks) => tasks.reduce((sum, event) => sum + (event[part] ?? 0), 0) / 1000;
+  const shares = here.filter(({ name }) => name === "RunTask").map(within);
+  const longest = shares.reduce((one, other) => (sum("dur", other) > sum("dur", one) ? other : one));
+  return { longest: sum("dur", longest), onCpu: sum("tdur", longest), sum: sum("dur", shares.flat()) };
+}
