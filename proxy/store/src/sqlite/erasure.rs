@@ -6,12 +6,11 @@ use crate::{
     erasure::{Erased, Personal, Remains},
 };
 use rusqlite::{Connection, OptionalExtension as _};
-use std::{path::Path, thread, time::Duration};
+use std::path::Path;
 use usher_model::{ClickId, SiteName};
 
-/// Tries to empty the log, each of which may wait for readers as long as a connection waits for a lock.
-const TRIES: u32 = 8;
-const PAUSE: Duration = Duration::from_millis(50);
+/// Tries to empty the log, each of which waits for readers as long as a connection waits for a lock.
+const TRIES: u32 = 4;
 
 /// See [`crate::Store::expunge`].
 pub(super) fn expunge(connection: &Connection, site: &SiteName, what: &Personal) -> Result<Erased> {
@@ -89,7 +88,6 @@ pub(super) fn empty_log(path: &Path) -> Result<()> {
         if busy == 0 {
             return Ok(());
         }
-        thread::sleep(PAUSE);
     }
     Err(StoreError::Unavailable(
         "what was erased is still in its log, since others read all the time; erase again when there is less to do".to_owned(),

@@ -213,7 +213,8 @@ pub(crate) async fn an_erasure_is_told_to_every_opener(bed: Bed) {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (mut here, mut there) = (bed.store.erasures(), other.erasures());
     let codes = bed.store.code_changes();
-    (here.mark_unchanged(), there.mark_unchanged());
+    here.mark_unchanged();
+    there.mark_unchanged();
     let seen = *codes.borrow();
     other.wipe().await.expect("told");
     let both = async { tokio::join!(here.changed(), there.changed()) };
