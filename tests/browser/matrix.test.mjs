@@ -22,7 +22,7 @@ for (const make of (process.env.USHER_BROWSERS ?? (isFull ? Object.keys(makes).j
       control(make, await world.shopper(await browser())));
     for (const scenario of wanted(make)) {
       await t.test(`${make}: ${scenario.name}`, { timeout: 60_000 }, async (t) =>
-        play(t, scenario, await world.shopper(await browser(scenario.browser))));
+        play(t, scenario, { ...(await world.shopper(await browser(scenario.browser))), make }));
     }
   });
 }

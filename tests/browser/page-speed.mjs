@@ -8,7 +8,7 @@ import { median, spread } from "./matrix/statistics.mjs";
 import { startWorld } from "./matrix/world.mjs";
 
 const PAIRS = process.env.USHER_PROOF === "full" ? 40 : 8;
-const LANDINGS = process.env.USHER_PROOF === "full" ? 21 : 5;
+const LANDINGS = process.env.USHER_PROOF === "full" ? 11 : 5;
 const SLOWER = 4;
 /** What a page may become slower, where the noise does not hide it (reliability: +-5 ms). */
 const DIFFERENCE_MS = 5;

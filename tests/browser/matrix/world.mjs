@@ -54,7 +54,7 @@ ${COMMON}
 export async function startWorld(t) {
   const folder = mkdtempSync(join(tmpdir(), "usher-matrix-"));
   const platform = await startStandin(t);
-  const site = { prefix: PREFIX, isOurs: (url) => OURS.includes(new URL(url).host) };
+  const site = { prefix: PREFIX, isOurs };
   reset(site, "203.0.113.1");
   const front = await startFront(t, site);
   const file = join(folder, "usher.toml");
@@ -75,6 +75,12 @@ export async function startWorld(t) {
   const managed = /<script>\s*\(function[^]*?<\/script>/.exec(printed("shop"))[0];
   const world = { platform, site, front, edge, address, tag, askingTag, managed, people: 0 };
   return Object.assign(world, { shopper: (browser) => shopper(world, browser) });
+}
+
+/** Browsers ask for a site's icon by themselves, and give up on it when the page is left. */
+function isOurs(url) {
+  const { host, pathname } = new URL(url);
+  return OURS.includes(host) && pathname !== "/favicon.ico";
 }
 
 function reset(site, address) {

@@ -85,11 +85,14 @@ export const visits = [
   },
   {
     name: "a tab that is closed at once",
-    async walk({ newPage, affiliate, site }) {
+    async walk({ newPage, affiliate, site, platform, go, make }) {
       const tab = await newPage();
       await tab.goto(`https://www.shop.test/?via=${affiliate}`, { waitUntil: "domcontentloaded" });
-      await eventually("the tag is there", () => site.asked.some(({ path }) => path.startsWith("/k3/")));
       await tab.close();
+      await quiet(site);
+      // Firefox does not always let a request out that begins while its page ends. What it has written down goes with the next.
+      const isThere = (await platform.received()).clicks.length > 0;
+      if (make !== "chromium" && !isThere) await go("/");
     },
     html: ({ tag }) => tag.replace(" async defer", ""),
     // Whoever closes a tab waits for no cookie.
