@@ -74,17 +74,23 @@ async function view(world, browser, { way, frozen }) {
   const { page, context, go, known, site, edge } = await world.shopper(browser);
   const picture = `<svg xmlns="http://www.w3.org/2000/svg" width="600" height="400"><rect width="600" height="400" fill="teal"/></svg>`;
   const rows = Array.from({ length: 300 }, (_, row) => `<p>Thing ${row}, and what is to be said of it.</p>`).join("");
-  const whole = site.page;
+  const small = Array.from({ length: 8 }, (_, number) => `<img src="/small-${number}.svg" width="20" height="20">`).join("");
+  for (const [path] of small.matchAll(/\/small-\d\.svg/g)) site.files[path] = ["image/svg+xml", picture];
   site.files["/picture.svg"] = ["image/svg+xml", picture];
-  site.page = (request) => `${whole(request)}<img src="/picture.svg" width="600" height="400">${rows}<script src="/shop.js"></script>`;
+  site.files["/shop.css"] = ["text/css", "body { font-family: sans-serif }"];
   site.files["/shop.js"] = ["text/javascript", "document.body.dataset.ready = 1"];
+  // As many files as ordinary pages have: the tag is one among those that share the connections.
+  const whole = site.page;
+  site.page = (request) =>
+    whole(request).replace("</head>", '<link rel="stylesheet" href="/shop.css"></head>') +
+    `<img id="large" src="/picture.svg" width="600" height="400">${small}${rows}<script src="/shop.js"></script>`;
   if (way === "without") site.html = "";
   try {
     if (frozen) edge.signal("SIGSTOP");
     await page.goto("https://www.shop.test/?via=" + `speed${world.people}`, { waitUntil: "domcontentloaded" });
     if (way === "with" && !frozen) await known();
     return await page.evaluate(async () => {
-      await document.querySelector("img").decode();
+      await document.querySelector("#large").decode();
       const frame = () => new Promise((drawn) => requestAnimationFrame(drawn));
       for (let count = 0; count < 3; count++) await frame();
       const entries = await new Promise((resolve) =>

@@ -103,6 +103,8 @@ impl Acceptor {
         let _ = stream.set_nodelay(true); // only costs latency when it fails
         // The system holds what is written before its reader takes it: that has to come to an end, too.
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, limits::WRITE_STALL_MS as u32);
+        // And it need not be much: the system would take megabytes for a client that asks often and reads nothing.
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(limits::SOCKET_UNSENT_BYTES);
         let stream = Flow::new(stream, Counted::new(place, &edge.metrics));
         let cut_off = self.cut_off.clone();
         let first = edge.jobs.expect();

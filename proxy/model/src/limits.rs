@@ -50,6 +50,8 @@ pub const BODY_BYTES_PER_S: u64 = 500;
 pub const WRITE_STALL_MS: u64 = 30_000;
 /// What has to go out within that: as slow as the slowest body that is taken.
 pub const WRITE_STALL_BYTES: usize = 15_000;
+/// What the system takes for a client beyond what is on its way to it.
+pub const SOCKET_UNSENT_BYTES: u32 = 128 * 1024;
 /// How much of an answer is taken up before the client takes some of it, in HTTP/1.
 pub const UNSENT_BYTES: usize = 32 * 1024;
 /// How long a connection stays open without a request.

@@ -53,7 +53,7 @@ pub(crate) async fn run(port: Option<u16>, store: Option<&str>) -> anyhow::Resul
 
     let config = folder.configuration(platform_at, store)?;
     put_codes(&config).await?;
-    let edge = Service::start(config).await?;
+    let edge = Box::pin(Service::start(config)).await?;
     let edge_at = *edge.http.first().context("the edge listens nowhere")?;
 
     let front = shop_listener(port).await?;

@@ -41,7 +41,7 @@ pub(crate) async fn run(path: &Path, config: Config) -> anyhow::Result<()> {
                 service.reload(path).await;
                 manager::ready();
             }
-            Asked::HandOver => match hand_over(service, &program).await? {
+            Asked::HandOver => match Box::pin(hand_over(service, &program)).await? {
                 Some(back) => service = back,
                 None => return Ok(()),
             },
@@ -57,7 +57,7 @@ async fn start(config: Config) -> anyhow::Result<Service> {
         drop(pool);
         predecessor.take_over().await?;
         let service = prepared.start().await?;
-        predecessor.is_relieved().await;
+        predecessor.relieved().await;
         return Ok(service);
     }
     let mut pool = Pool::of_systemd()?;
@@ -94,7 +94,7 @@ async fn hand_over(service: Service, program: &Program) -> anyhow::Result<Option
         }
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the new process failed; this one serves again");
-            retired.revive().await.map(Some)
+            Box::pin(retired.revive()).await.map(Some)
         }
     }
 }

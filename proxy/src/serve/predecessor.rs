@@ -49,11 +49,11 @@ impl Predecessor {
     }
 
     /// Says that this process serves; the predecessor ends.
-    pub(super) async fn is_relieved(mut self) {
+    pub(super) async fn relieved(mut self) {
         match self.channel.say(Word::Serving).await {
             Ok(()) => tracing::info!(from = self.process, "took over"),
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "took over from a process that has gone")
+                tracing::warn!(error = format!("{error:#}"), "took over from a process that has gone");
             }
         }
     }

@@ -1,5 +1,6 @@
 // The browsers of the matrix, as Debian ships them, each with a profile of its own: Chromium over CDP, Firefox over WebDriver
 // BiDi, and Firefox with uBlock Origin and the lists that it comes with.
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ const FIREFOX = process.env.FIREFOX ?? "/usr/lib/firefox-esr/firefox-esr";
 export const UBLOCK = "/usr/share/mozilla/extensions/{ec8030f7-c20a-464f-9b0e-13a3a9e97384}/uBlock0@raymondhill.net";
 
 const chromium = async (t, profile, { ports, publicKey }, { gpc, scripts = true }) => {
+  const major = /\d+/.exec(spawnSync(CHROMIUM, ["--version"], { encoding: "utf8" }).stdout)[0];
   const parameters = [
     "--headless=new",
     "--no-sandbox", // root, as CI is, has no sandbox
@@ -21,7 +23,7 @@ const chromium = async (t, profile, { ports, publicKey }, { gpc, scripts = true 
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--disable-blink-features=AutomationControlled", // navigator.webdriver is false, as in every browser that a person drives
-    `--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36`,
+    `--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${major}.0.0.0 Safari/537.36`,
     `--host-resolver-rules=MAP *.test:443 127.0.0.1:${ports.https}, MAP *:443 127.0.0.1:${ports.https}, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1`,
     `--ignore-certificate-errors-spki-list=${publicKey}`,
     `--user-data-dir=${profile}`,

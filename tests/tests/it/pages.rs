@@ -234,7 +234,7 @@ async fn the_tag_goes_into_pages_and_nothing_else() {
                 *answer.body_mut() = gzip(HTML.as_bytes());
             }
             "/nonce" => {
-                set("content-security-policy", "default-src 'self'; script-src 'nonce-abc' 'strict-dynamic'")
+                set("content-security-policy", "default-src 'self'; script-src 'nonce-abc' 'strict-dynamic'");
             }
             "/forbidden" => set("content-security-policy", "script-src 'sha256-x'"),
             "/text" => set("content-type", "text/plain"),

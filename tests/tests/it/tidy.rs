@@ -12,7 +12,15 @@ use usher_tests::repository;
 const FLOORS: [&[&str]; 7] = [
     &["referral"],
     &["usher-model"],
-    &["usher-providers", "usher-upstream", "usher-store", "usher-front", "usher-tls", "usher-origin", "usher-page"],
+    &[
+        "usher-providers",
+        "usher-upstream",
+        "usher-store",
+        "usher-front",
+        "usher-tls",
+        "usher-origin",
+        "usher-page",
+    ],
     &["usher-core"],
     &["usher-edge", "usher-admin"],
     &["usher"],

@@ -168,5 +168,5 @@ async fn read_nothing(mut io: TcpStream) {
     let ask = format!("GET /r/pixel.js HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     // It blocks in the middle of this once the edge reads no more, and fails when the edge has closed.
     let _ = io.write_all(ask.repeat(100_000).as_bytes()).await;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::socket;
 
 /// What every body is made of.
-pub(crate) const PIECE: [u8; 64 * 1024] = [b'u'; 64 * 1024];
+pub(crate) static PIECE: [u8; 64 * 1024] = [b'u'; 64 * 1024];
 
 /// A running shop. Dropped, it is gone with all its connections.
 pub(crate) struct Shop {
@@ -76,10 +76,13 @@ async fn serve(stream: TcpStream, taken: &AtomicU64) -> std::io::Result<()> {
             }
             "/mute" => std::future::pending().await,
             "/dies" => {
-                let framing =
-                    if number % 2 == 0 { "Content-Length: 100000" } else { "Transfer-Encoding: chunked" };
+                let framing = if number.is_multiple_of(2) {
+                    "Content-Length: 100000"
+                } else {
+                    "Transfer-Encoding: chunked"
+                };
                 say(&mut stream, &format!("200 OK\r\n{framing}")).await?;
-                let begin = if number % 2 == 0 { "" } else { "40\r\n" };
+                let begin = if number.is_multiple_of(2) { "" } else { "40\r\n" };
                 stream.write_all(begin.as_bytes()).await?;
                 return stream.write_all(&PIECE[..64]).await;
             }
