@@ -13,8 +13,8 @@ pub use end::End;
 pub use flow::Flow;
 
 use crate::Inbound;
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::CONNECTION};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header::CONNECTION};
 use http_body::Body;
 use hyper::{body::Incoming, service::service_fn};
 use std::{convert::Infallible, sync::Arc};
@@ -80,5 +80,21 @@ where
             Box::pin(http1::serve(io, is_secured, Arc::clone(&tally), drain, &counted)).await
         }
         Protocol::Http2 => Box::pin(http2::serve(io, Arc::clone(&tally), drain, &counted)).await,
+    }
+}
+
+/// Takes the head out of the buffer that it was read into: until the body has come, hyper would hold that one and another.
+fn let_go(request: &mut Request<Incoming>) {
+    let length = request.headers().values().map(HeaderValue::len).sum();
+    let mut texts = BytesMut::with_capacity(length);
+    for value in request.headers_mut().values_mut() {
+        texts.extend_from_slice(value.as_bytes());
+        // What was a value once is one again.
+        if let Ok(own) = HeaderValue::from_maybe_shared(texts.split().freeze()) {
+            *value = own;
+        }
+    }
+    if let Ok(own) = Uri::try_from(request.uri().to_string()) {
+        *request.uri_mut() = own;
     }
 }
