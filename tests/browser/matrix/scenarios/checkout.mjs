@@ -1,6 +1,7 @@
 // Signing up, paying, and codes: what the shop's pages and its backend do with the click.
 import assert from "node:assert/strict";
 import { eventually, startDemo } from "../../processes.mjs";
+import { quiet } from "../expect.mjs";
 import { cookieIsRight } from "../../shopper.mjs";
 
 const sold = ({ affiliate }) => ({ sales: [[`order-${affiliate}`, affiliate, "99.9"]] });
@@ -58,12 +59,13 @@ export const checkout = [
     name: "a sale by code alone",
     part: true,
     expect: ({ affiliate }) => ({ clicks: ["saver"], sales: [[`order-${affiliate}`, "saver", "99.9"]] }),
-    async walk({ page, go, known, report, affiliate }) {
+    async walk({ page, go, known, report, affiliate, site }) {
       await go("/");
       await page.waitForFunction(() => window.Affonso?.applyCode);
       const answer = await page.evaluate(() => Affonso.applyCode("save10"));
       assert.equal(answer.valid, true, JSON.stringify(answer));
       const referral_id = await known();
+      await quiet(site); // nobody pays within milliseconds
       assert.equal(await report({ external_event_id: `order-${affiliate}`, referral_id, promo_code: "SAVE10" }), 201);
     },
   },
