@@ -105,9 +105,9 @@ pub const REQUESTS_SHED_PAGES: usize = 6_000;
 /// The same for money.
 pub const REQUESTS_SHED_MONEY: usize = 12_000;
 /// How long tasks that are ready wait for their turn from which on clicks are turned away.
-pub const LAG_SHEDS_CLICKS_MS: u64 = 50;
+pub const LAG_SHEDS_CLICKS_MS: u64 = 100;
 /// The same for pages of the shop.
-pub const LAG_SHEDS_PAGES_MS: u64 = 200;
+pub const LAG_SHEDS_PAGES_MS: u64 = 300;
 /// How often it is looked how long they wait.
 pub const LAG_LOOK_MS: u64 = 20;
 /// How many looks in a row have to show it.
