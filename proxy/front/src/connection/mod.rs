@@ -55,8 +55,11 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
 {
     let tally = Tally::new();
-    let counted = service_fn(|request: Request<Incoming>| {
+    let counted = service_fn(|mut request: Request<Incoming>| {
         let (turn, is_http1) = (tally.take(), request.version() < Version::HTTP_2);
+        if is_http1 && !request.body().is_end_stream() {
+            let_go(&mut request);
+        }
         let is_head = request.method() == Method::HEAD;
         let (tally, answer) = (Arc::clone(&tally), service(request.map(Inbound::new)));
         async move {
