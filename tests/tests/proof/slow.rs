@@ -165,8 +165,12 @@ async fn drip(io: &mut TcpStream, first: &[u8], drop: &[u8]) {
 
 /// Asks for more than the system holds for it, and reads nothing.
 async fn read_nothing(mut io: TcpStream) {
-    let ask = format!("GET /r/pixel.js HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let asks = format!("GET /r/pixel.js HTTP/1.1\r\nHost: {HOST}\r\n\r\n").repeat(64);
     // It blocks in the middle of this once the edge reads no more, and fails when the edge has closed.
-    let _ = io.write_all(ask.repeat(100_000).as_bytes()).await;
+    for _ in 0..1_600 {
+        if io.write_all(asks.as_bytes()).await.is_err() {
+            break;
+        }
+    }
     std::future::pending::<()>().await;
 }
