@@ -90,6 +90,23 @@ async fn a_code_applied_at_the_shop_uses_itself_up() {
 }
 
 #[tokio::test]
+async fn a_code_applied_a_moment_before_the_sale_is_the_click_that_the_sale_names() {
+    let faults = Faults::default();
+    faults.no_clicks.store(true, Relaxed);
+    let world = World::with_faults(faults, |_| {}).await;
+    world.put_code("ONCE", r#"{"affiliate":"alice","max_uses":1}"#).await;
+    let cid = world.resolve("once", &world.visitor()).await.expect("known").cookie.expect("a cookie");
+    assert!(!world.knows(&cid).await, "it waits for the store");
+    let body = sale("pay_1", &format!(r#","referral_id":"{cid}","promo_code":"ONCE""#));
+    assert_eq!(world.convert(&body).await.expect("accepted").status, 201);
+    assert_eq!(world.platform.sales()[0]["referral_id"], cid.as_str());
+    assert!(world.platform.created().is_empty(), "no second click was made");
+    assert_eq!(why_not(&world.trace("pay_1").await, By::Code), None);
+    world.faults.no_clicks.store(false, Relaxed);
+    eventually("the click is written", || async { world.knows(&cid).await }).await;
+}
+
+#[tokio::test]
 async fn a_customer_of_a_refused_click_is_left_to_the_platform() {
     let world = World::new(|_| {}).await;
     world.platform.set(Mood::Down);

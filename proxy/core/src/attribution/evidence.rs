@@ -213,6 +213,12 @@ impl Evidence<'_> {
         if is_proved {
             return Ok(look().await.unwrap_or_default());
         }
+        // One that the platform knows is as good as written. First, for from there it goes into the store.
+        if !id.is_minted()
+            && let Some(click) = self.unwritten.click(&self.site.name, id)
+        {
+            return Ok(Some(click));
+        }
         // Clicks are written behind the visitor's back, so one that an edge has just minted may take a moment to be found;
         // others are there or are none of ours. What orders and customers are bound to was there before them.
         let may_come = id.is_minted() && by < By::Code;

@@ -73,7 +73,7 @@ impl Capture {
         move || floods.untold()
     }
 
-    /// How many clicks of this edge are still to be written.
+    /// The clicks of this edge that are still to be written.
     pub(crate) fn unwritten(&self) -> Unwritten {
         self.recorder.unwritten()
     }

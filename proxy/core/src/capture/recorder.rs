@@ -2,14 +2,12 @@
 
 use crate::Tools;
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
-use usher_model::{Click, limits};
+use usher_model::{Click, ClickId, SiteName, limits};
 use usher_store::{PendingClick, Store, StoreError};
 
 type Item = (Click, Option<PendingClick>, oneshot::Sender<()>);
@@ -21,15 +19,46 @@ pub(super) struct Recorder {
     unwritten: Unwritten,
 }
 
-/// How many clicks of this edge are still to be written.
+/// The clicks of this edge that are still to be written: as many as wait, and the batch that is being written.
 #[derive(Clone, Default)]
-pub(crate) struct Unwritten(Arc<AtomicUsize>);
+pub(crate) struct Unwritten(Arc<Mutex<Waiting>>);
+
+/// By site and id: the click as it was queued last, and how many times it waits.
+type Waiting = HashMap<(SiteName, ClickId), (Click, usize)>;
 
 impl Unwritten {
     /// Whether there are any: then a click that the store does not know may be one of them.
     pub(crate) fn any(&self) -> bool {
-        self.0.load(Relaxed) > 0
+        !self.waiting().is_empty()
     }
+
+    /// The click of that id, if it is one of them. Who finds none here finds it in the store, if it was written: it goes from
+    /// here after that.
+    pub(crate) fn click(&self, site: &SiteName, id: &ClickId) -> Option<Click> {
+        Some(self.waiting().get(&(site.clone(), id.clone()))?.0.clone())
+    }
+
+    fn add(&self, click: &Click) {
+        let mut waiting = self.waiting();
+        let known = waiting.entry(key(click)).or_insert_with(|| (click.clone(), 0));
+        *known = (click.clone(), known.1 + 1);
+    }
+
+    fn remove(&self, key: &(SiteName, ClickId)) {
+        let mut waiting = self.waiting();
+        match waiting.get_mut(key) {
+            Some((_, times)) if *times > 1 => *times -= 1,
+            _ => drop(waiting.remove(key)),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(click: &Click) -> (SiteName, ClickId) {
+    (click.site.clone(), click.id.clone())
 }
 
 impl Recorder {
@@ -41,7 +70,7 @@ impl Recorder {
         (Self { queue, unwritten }, writing)
     }
 
-    /// How many of its clicks are still to be written.
+    /// Its clicks that are still to be written.
     pub(super) fn unwritten(&self) -> Unwritten {
         self.unwritten.clone()
     }
@@ -51,9 +80,10 @@ impl Recorder {
     pub(super) fn record(&self, click: Click, pending: Option<PendingClick>) -> oneshot::Receiver<()> {
         let (written, done) = oneshot::channel();
         // Before it is queued, for then it may be written at once.
-        self.unwritten.0.fetch_add(1, Relaxed);
-        if self.queue.try_send((click, pending, written)).is_err() {
-            self.unwritten.0.fetch_sub(1, Relaxed);
+        self.unwritten.add(&click);
+        if let Err(unqueued) = self.queue.try_send((click, pending, written)) {
+            let (click, ..) = unqueued.into_inner();
+            self.unwritten.remove(&key(&click));
             tracing::error!(
                 queued = limits::CLICKS_QUEUED,
                 "a click was not recorded: too many wait for the store"
@@ -66,11 +96,16 @@ impl Recorder {
 async fn write(store: Arc<dyn Store>, mut items: mpsc::Receiver<Item>, unwritten: Unwritten) {
     let mut batch = Vec::new();
     while items.recv_many(&mut batch, limits::CLICKS_BATCHED).await > 0 {
-        let (clicks, written): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|(click, pending, written)| ((click, pending), written)).unzip();
+        let (clicks, written): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|(click, pending, written)| {
+                let key = key(&click);
+                ((click, pending), (key, written))
+            })
+            .unzip();
         write_down(store.as_ref(), clicks).await;
-        unwritten.0.fetch_sub(written.len(), Relaxed);
-        for written in written {
+        for (key, written) in written {
+            unwritten.remove(&key);
             // Nobody may be waiting for it.
             let _ = written.send(());
         }
