@@ -116,7 +116,7 @@ async fn other_methods_are_refused_and_the_answer_names_the_right_ones() {
         ("POST", "/r/pixel.js", "GET, HEAD, OPTIONS"),
         ("GET", "/r/track", "POST, OPTIONS"),
         ("HEAD", "/r/signups", "POST, OPTIONS"),
-        ("POST", "/r/codes/x", "GET, HEAD, OPTIONS"),
+        ("PUT", "/r/codes/x", "GET, HEAD, POST, OPTIONS"),
         ("GET", "/r/v1/conversions", "POST"),
         ("OPTIONS", "/r/v1/conversions", "POST"),
         ("DELETE", "/r/track", "POST, OPTIONS"),

@@ -110,9 +110,13 @@ async fn other_peoples_pages_get_nothing() {
                 reply.all("set-cookie").is_empty() && reply.header("access-control-allow-origin").is_none()
             );
         }
-        let code = world.ask("GET", "/r/codes/SAVE10").header(name, value).send().await;
-        assert_eq!(code.status, 200);
-        assert!(code.all("set-cookie").is_empty() && code.header("access-control-allow-origin").is_none());
+        for method in ["GET", "POST"] {
+            let code = world.ask(method, "/r/codes/SAVE10").header(name, value).send().await;
+            assert_eq!(code.status, 200);
+            assert!(
+                code.all("set-cookie").is_empty() && code.header("access-control-allow-origin").is_none()
+            );
+        }
     }
     assert!(world.platform.tracks().is_empty() && world.platform.delivered().is_empty());
 }
@@ -216,6 +220,41 @@ async fn codes_are_resolved_and_head_counts_nothing() {
     let limited = limited.expect("guessing ends");
     assert_eq!(limited.json()["error"]["code"], "RATE_LIMIT_EXCEEDED");
     assert!(limited.header("retry-after").is_some() && limited.json()["error"]["retryAfter"].is_u64());
+}
+
+#[tokio::test]
+async fn a_page_applies_a_code_and_an_unknown_one_is_no_error() {
+    let world = World::new().await;
+    world.put_code("SAVE 10").await;
+    let apply = |path: &str| world.ask("POST", path).header("Origin", "https://shop.example");
+    for body in ["", "{}", "neither JSON nor \u{0}"] {
+        let applied =
+            apply("/r/codes/save%2010").header("Content-Type", "text/plain").body(body).send().await;
+        let said = applied.json();
+        assert_eq!((applied.status, &said["valid"], &said["code"]), (200, &true.into(), &"SAVE 10".into()));
+        assert_eq!(said["cid"], "cid-1");
+        assert_eq!(applied.header("access-control-allow-origin"), Some("https://shop.example"));
+        assert_eq!(applied.header("cache-control"), Some("no-store"));
+        assert!(applied.header("set-cookie").is_some_and(|set| set.starts_with("affonso_referral=cid-1;")));
+    }
+    assert_eq!(world.platform.tracks().len(), 1, "one visitor, one click");
+    let neutral = format!("/r/{}/nope", world.names().codes);
+    for (path, code) in [("/r/codes/nope", "NOPE"), (&neutral, "NOPE"), ("/r/codes/%00%C3%9F", "\0ß")] {
+        let unknown = apply(path).send().await;
+        let wanted = serde_json::json!(
+            {"code": code, "valid": false, "discount": null, "reason": "unknown"}
+        );
+        assert_eq!((unknown.status, unknown.json()), (200, wanted), "{path}");
+        assert!(unknown.all("set-cookie").is_empty());
+    }
+    let large = apply("/r/codes/nope").body(&"x".repeat(usher_model::limits::BROWSER_BODY_BYTES + 1));
+    assert_eq!(large.send().await.status, 413);
+    let mut statuses = Vec::new();
+    for guess in 0..40 {
+        statuses.push(apply(&format!("/r/codes/GUESS{guess}")).send().await.status);
+    }
+    assert_eq!((statuses[0], statuses.last()), (200, Some(&429)), "guesses are counted whatever the method");
+    assert_eq!(world.ask("GET", "/r/codes/GUESS").send().await.status, 429);
 }
 
 #[tokio::test]

@@ -164,13 +164,10 @@ impl Route {
     /// The methods that it takes, as they stand in `Allow`.
     const fn methods(self) -> &'static str {
         match self {
-            Self::Script
-            | Self::SuffixList
-            | Self::Parser
-            | Self::Worker
-            | Self::More
-            | Self::Gpc
-            | Self::Codes => "GET, HEAD, OPTIONS",
+            Self::Script | Self::SuffixList | Self::Parser | Self::Worker | Self::More | Self::Gpc => {
+                "GET, HEAD, OPTIONS"
+            }
+            Self::Codes => METHODS,
             Self::Track | Self::Signups | Self::Bind | Self::Consent => "POST, OPTIONS",
             Self::Clicks
             | Self::Leads
@@ -289,7 +286,7 @@ async fn act_by_a_job(
     match route {
         Route::Track => track::act(call, body).await,
         Route::Signups => signups::act(call, body).await,
-        Route::Codes => codes::act(call, argument).await,
+        Route::Codes => codes::act(call, argument, body).await,
         Route::Bind => bind::act(call, body).await,
         Route::Consent => consent::act(call, body).await,
         Route::Clicks => clicks::act(call, body).await,
