@@ -2,8 +2,9 @@
 
 mod support;
 
+use serde_json::{Value, json};
 use support::{Mood, World, eventually, sale};
-use usher_core::Refusal;
+use usher_core::{Refusal, Signals, Visitor};
 use usher_model::{Attribution, CodeOrClick, Site};
 
 const ALICE: &str = r#"{"programId":"prog","trackingId":"alice"}"#;
@@ -251,6 +252,43 @@ async fn a_click_and_a_code_of_one_affiliate_are_one_click() {
     let body = sale("pay_1", &format!(r#","referral_id":"{cid}","promo_code":"SPRING""#));
     assert_eq!(world.convert(&body).await.expect("accepted").status, 201);
     assert_eq!((world.platform.clicks().len(), world.platform.created().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn an_applied_code_offers_its_own_discount_and_its_affiliates_coupons() {
+    let alices = json!({"discount": {"amount": 5}, "affiliateCoupons": [{"code": "A5"}]});
+    let rubbish = json!("rubbish");
+    let own = json!({"amount": 20, "type": "percentage"});
+    for (platform, code, wanted) in [
+        (&alices, r#"{"affiliate":"alice"}"#, alices.clone()),
+        (
+            &alices,
+            r#"{"affiliate":"alice","discount":{"amount":20,"type":"percentage"}}"#,
+            json!({"discount": own, "affiliateCoupons": [{"code": "A5"}]}),
+        ),
+        (
+            &rubbish,
+            r#"{"affiliate":"alice","discount":{"amount":20,"type":"percentage"}}"#,
+            json!({"discount": own, "affiliateCoupons": []}),
+        ),
+    ] {
+        let world = World::new(|_| {}).await;
+        world.platform.offer(platform.clone());
+        world.put_code("SPRING", code).await;
+        let applied = world.resolve("spring", &world.visitor()).await.expect("known");
+        assert_eq!(applied.answer["data"], wanted);
+        let kept: Option<Value> =
+            applied.data.as_deref().map(|data| serde_json::from_str(data).expect("JSON"));
+        assert_eq!(kept, Some(wanted));
+        let opted_out = Visitor { signals: Signals { gpc: true, ..Signals::default() }, ..world.visitor() };
+        let asked = world.resolve("spring", &opted_out).await.expect("known");
+        assert_eq!((asked.answer.get("data"), asked.data), (None, None), "there is no click");
+    }
+    let world = World::new(|_| {}).await;
+    world.put_code("PLAIN", r#"{"affiliate":"alice"}"#).await;
+    let applied = world.resolve("plain", &world.visitor()).await.expect("known");
+    assert_eq!(applied.answer["data"], json!({"discount": null, "affiliateCoupons": []}));
+    assert_eq!(applied.data, None, "there is nothing to keep");
 }
 
 #[tokio::test]

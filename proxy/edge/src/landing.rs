@@ -100,8 +100,7 @@ impl Landing {
             Some(_) => "platform",
         };
         call.face.meters.landed(self.ground, outcome);
-        let (proof, data) = (tracked.proof, tracked.data);
-        tracked.cookie.map(|click| Grant::Click { click, proof, data })
+        Grant::of(call, tracked.cookie, tracked.proof, tracked.data)
     }
 }
 

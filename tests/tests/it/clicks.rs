@@ -41,6 +41,29 @@ async fn the_same_visitor_and_affiliate_is_the_same_click() {
     assert_eq!(clicks.clicks()[0]["id"], first.as_str());
 }
 
+/// The offers are the click's: those of another affiliate do not outlive their click, and those of the same click stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn offers_stay_as_long_as_their_click() {
+    const DATA: &str = "affonso_data";
+    let (_standin, edge) = start().await;
+    let alice = edge.track("alice").await;
+    let data = alice.cookie(DATA).expect("alice's visitors get something").value;
+    assert!(data.contains("ALICE10"), "{data}");
+    let held = format!("{COOKIE}={}; {DATA}={data}", cid(&alice));
+
+    let again = edge.track_call("alice").header("cookie", &held).send().await.expect(200);
+    assert!(again.cookie(DATA).is_none_or(|same| same.value == data), "{:?}", again.cookies());
+    let carol = edge.track_call("carol").header("cookie", &held).send().await.expect(200);
+    assert_ne!(cid(&carol), cid(&alice));
+    let cleared = carol.cookie(DATA).expect("it is cleared");
+    assert_eq!((cleared.value.as_str(), cleared.attribute("max-age")), ("", Some("0")));
+    assert_eq!(cleared.attribute("domain"), Some("shop.example"), "where it was set");
+    let bare = edge.track_call("carol").header("cookie", &format!("{COOKIE}=other")).send().await.expect(200);
+    assert_eq!(bare.cookie(DATA), None, "who holds no offers is not bothered");
+    let bob = edge.track_call("bob").header("cookie", &held).send().await.expect(200);
+    assert!(bob.cookie(DATA).expect("his own").value.contains("BOB15"), "{:?}", bob.cookies());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_click_wins_or_the_first_as_the_site_says() {
     for (policy, wins) in [("last_click", "bob"), ("first_click", "alice")] {

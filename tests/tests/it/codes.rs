@@ -15,6 +15,7 @@ with_both_stores!(
     start_and_expiry,
     uses_are_counted_and_end,
     an_unknown_code_is_not_found,
+    an_applied_code_brings_its_own_offers,
     guessing_is_limited_and_known_codes_are_not,
     the_command_lists_exports_and_imports,
     a_change_by_the_command_is_seen_within_a_second,
@@ -107,6 +108,52 @@ async fn an_unknown_code_is_not_found(backing: Backing) {
         (&answer.json()["success"], &answer.json()["error"]["code"]),
         (&json!(false), &json!("NOT_FOUND"))
     );
+}
+
+async fn an_applied_code_brings_its_own_offers(backing: Backing) {
+    let edge = backing.edge().await;
+    let ten = json!({"amount": 10, "type": "percentage"});
+    backing.known_code(&edge, "BOBS", &json!({"affiliate": "bob"})).await;
+    backing.known_code(&edge, "CAROLS", &json!({"affiliate": "carol", "discount": ten})).await;
+    backing.known_code(&edge, "DAVES", &json!({"affiliate": "dave"})).await;
+    let alice = edge.track("alice").await;
+    let cookies = alice.cookies().iter().map(|set| format!("{}={}", set.name, set.value)).collect::<Vec<_>>();
+    let apply = async |code: &str| {
+        let call = edge.code_call(code).method("POST").header("origin", "http://shop.example");
+        call.header("cookie", &cookies.join("; ")).send().await.expect(200)
+    };
+    let nothing = json!({"discount": null, "affiliateCoupons": []});
+    for (code, says) in [
+        ("bobs", None),
+        ("carols", Some(json!({"discount": ten, "affiliateCoupons": []}))),
+        ("daves", Some(nothing.clone())),
+    ] {
+        let applied = apply(code).await;
+        let (body, cookie) = (applied.json(), applied.cookie("affonso_data").expect("alice's do not stay"));
+        let data = says.unwrap_or_else(|| body["data"].clone());
+        assert_eq!(body["data"], data, "{code}");
+        assert_eq!(applied.cookie("affonso_referral").map(|set| set.value.into()), Some(body["cid"].clone()));
+        let decoded = decode(&cookie.value);
+        let kept = serde_json::from_str(&decoded).unwrap_or_else(|_| nothing.clone());
+        assert_eq!(kept, data, "{code}: {decoded}");
+        assert_eq!(cookie.attribute("max-age") == Some("0"), code == "daves", "{code}");
+        assert_eq!(data["discount"]["promoCode"] == "BOB15", code == "bobs", "{data}");
+    }
+    let unknown = apply("nosuch").await;
+    let wanted = json!({"code": "NOSUCH", "valid": false, "discount": null, "reason": "unknown"});
+    assert_eq!((unknown.json(), unknown.cookies().len()), (wanted, 0));
+}
+
+/// As `decodeURIComponent` does.
+fn decode(value: &str) -> String {
+    let mut parts = value.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (hex, rest) = part.split_at(2);
+        bytes.push(u8::from_str_radix(hex, 16).expect("two hex digits"));
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).expect("text")
 }
 
 async fn guessing_is_limited_and_known_codes_are_not(backing: Backing) {

@@ -21,8 +21,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use usher_model::{
-    AffiliateCode, Answer, Attribution, Click, ClickId, Delivery, Job, Settlement, Site, UnixMs, Upstream,
-    limits,
+    AffiliateCode, Answer, Attribution, Click, ClickId, Code, Delivery, Discount, Job, Settlement, Site,
+    UnixMs, Upstream, limits,
 };
 use usher_store::PendingClick;
 use usher_upstream::{CallError, TrackAnswer};
@@ -125,13 +125,9 @@ impl Capture {
         }
     }
 
-    /// A promo code of `affiliate` was applied by a visitor. No more than a click through their link, and no less.
-    pub(crate) async fn code_applied(
-        &self,
-        site: &Arc<Site>,
-        affiliate: &AffiliateCode,
-        visitor: &Visitor,
-    ) -> Tracked {
+    /// A visitor applied a promo code. No more than a click through its affiliate's link, and no less; its own discount takes
+    /// the place of theirs.
+    pub(crate) async fn code_applied(&self, site: &Arc<Site>, code: &Code, visitor: &Visitor) -> Tracked {
         let consents = consents(site, None, visitor);
         if !consents || visitor.signals.prefetch || visitor.signals.head || bots::is_bot(&visitor.user_agent)
         {
@@ -139,7 +135,11 @@ impl Capture {
         }
         let visit = Visit { site, visitor, consents, details: &Map::new() };
         // That a code counts is the site's policy already: the first click of another affiliate does not stop it.
-        self.visit(&visit, affiliate, false).await
+        let tracked = self.visit(&visit, &code.affiliate, false).await;
+        match &code.discount {
+            Some(discount) if tracked.cookie.is_some() => tracked.discounted(discount),
+            _ => tracked,
+        }
     }
 
     /// A visit through `affiliate`: the same click again, the first click kept, or a new one.
@@ -351,5 +351,15 @@ impl Tracked {
             Value::Object(answer) => Self { answer, cookie: None, proof: None, data: None },
             _ => Self::default(),
         }
+    }
+
+    /// The same with this discount. The affiliate's coupons stay.
+    fn discounted(mut self, discount: &Discount) -> Self {
+        let coupons = self.answer.get_mut("data").and_then(|data| data.get_mut("affiliateCoupons"));
+        let coupons = coupons.map(Value::take).filter(Value::is_array);
+        let data = json!({"discount": discount, "affiliateCoupons": coupons.unwrap_or_else(|| json!([]))});
+        self.data = Some(data.to_string());
+        self.answer.insert("data".to_owned(), data);
+        self
     }
 }

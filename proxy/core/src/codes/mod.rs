@@ -34,12 +34,14 @@ impl Book {
 /// What a code turned out to be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
-    /// For the page: `{code, valid, discount, reason?, cid?}`.
+    /// For the page: `{code, valid, discount, reason?}`, and of a click that came of it `cid` and `data` as `track` answers them.
     pub answer: Map<String, Value>,
     /// Set the cookie `affonso_referral` to this.
     pub cookie: Option<ClickId>,
     /// Set the signed cookie to this, which proves the same click.
     pub proof: Option<String>,
+    /// Set the cookie `affonso_data` to this JSON.
+    pub data: Option<String>,
 }
 
 /// Promo codes in memory.
@@ -91,17 +93,19 @@ impl Codes {
             });
         };
         let validity = code.validity(now);
-        let mut resolved = Resolved { answer: view(&folded, &code, validity), cookie: None, proof: None };
+        let mut resolved =
+            Resolved { answer: view(&folded, &code, validity), cookie: None, proof: None, data: None };
         let wins = match site.code_or_click {
             CodeOrClick::Code | CodeOrClick::Latest => true,
             CodeOrClick::Click => visitor.cookie.is_none() && visitor.signed.is_none(),
         };
         if validity == Validity::Valid && wins {
-            let tracked = capture.code_applied(site, &code.affiliate, visitor).await;
+            let mut tracked = capture.code_applied(site, &code, visitor).await;
             if let Some(id) = tracked.cookie {
                 resolved.answer.insert("cid".to_owned(), id.as_str().into());
+                resolved.answer.extend(tracked.answer.remove_entry("data"));
                 resolved.cookie = Some(id);
-                resolved.proof = tracked.proof;
+                (resolved.proof, resolved.data) = (tracked.proof, tracked.data);
             }
         }
         Ok(resolved)

@@ -6,7 +6,7 @@ pub(crate) mod faults;
 
 use async_trait::async_trait;
 use faults::{Faults, Faulty};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::{
     future::Future,
     sync::{
@@ -207,6 +207,8 @@ struct Seen {
     /// What the platform calls the conversion, and what goes back of it.
     refunds: Vec<(String, Value)>,
     asked: usize,
+    /// What the visitors of any affiliate are offered.
+    offer: Option<Value>,
 }
 
 /// A platform that does as it is told.
@@ -219,6 +221,11 @@ pub(crate) struct Scripted {
 impl Scripted {
     pub(crate) fn set(&self, mood: Mood) {
         self.seen.lock().expect("whole").mood = mood;
+    }
+
+    /// From now on clicks come with this as their `data`.
+    pub(crate) fn offer(&self, data: Value) {
+        self.seen.lock().expect("whole").offer = Some(data);
     }
 
     /// Affiliates of clicks that came live.
@@ -300,13 +307,18 @@ impl Platform for Scripted {
             _ => {}
         }
         let upgraded = call.body.get("upgradeClickId").and_then(Value::as_str).map(str::to_owned);
-        self.seen.lock().expect("whole").tracks.push(call);
+        let offer = {
+            let mut seen = self.seen.lock().expect("whole");
+            seen.tracks.push(call);
+            seen.offer.clone()
+        };
         let cid = match upgraded {
             Some(id) if id.starts_with("refused") => return Ok(TrackAnswer::default()),
             Some(id) => id,
             None => self.id("cid"),
         };
-        Ok(TrackAnswer { cid: ClickId::new(cid).ok(), rest: Map::new() })
+        let rest = offer.map(|data| ("data".to_owned(), data)).into_iter().collect();
+        Ok(TrackAnswer { cid: ClickId::new(cid).ok(), rest })
     }
 
     async fn deliver(

@@ -43,7 +43,7 @@ pub(super) async fn act(call: &Call<'_>, code: &str, body: Inbound) -> Result<Ou
     };
     Ok(Outcome {
         answer: answer::json(StatusCode::OK, &resolved.answer),
-        grant: resolved.cookie.map(|click| Grant::Click { click, proof: resolved.proof, data: None }),
+        grant: Grant::of(call, resolved.cookie, resolved.proof, resolved.data),
     })
 }
 

@@ -29,8 +29,7 @@ pub(super) async fn act(call: &Call<'_>, body: Inbound) -> Result<Outcome, Fault
     let visitor = visitor::of(call.head, call.address, call.face);
     let (core, site) = (call.core()?, Arc::clone(&call.face.site));
     let tracked = call.detached(async move { core.capture.track(&site, &report, &visitor).await }).await??;
-    let (proof, data) = (tracked.proof, tracked.data);
-    let grant = tracked.cookie.map(|click| Grant::Click { click, proof, data });
+    let grant = Grant::of(call, tracked.cookie, tracked.proof, tracked.data);
     Ok(Outcome { answer, grant: grant.or_else(|| cookie::renewed(call)) })
 }
 

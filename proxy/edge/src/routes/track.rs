@@ -18,9 +18,8 @@ pub(super) async fn act(call: &Call<'_>, body: Inbound) -> Result<Outcome, Fault
     let (core, site) = (call.core()?, Arc::clone(&call.face.site));
     let tracked = call.detached(async move { core.capture.track(&site, &body, &visitor).await }).await??;
     call.face.meters.tracked(tracked.cookie.as_ref());
-    let (proof, data) = (tracked.proof, tracked.data);
     Ok(Outcome {
         answer: answer::json(StatusCode::OK, &tracked.answer),
-        grant: tracked.cookie.map(|click| Grant::Click { click, proof, data }),
+        grant: Grant::of(call, tracked.cookie, tracked.proof, tracked.data),
     })
 }
