@@ -14,8 +14,16 @@ export const meta = 'meta[http-equiv="content-security-policy" i]';
 
 /** Goes on with every look at it. */
 let now = 1.7e12;
-const text = readFileSync(new URL("pixel.js", dist), "utf8").replace("import(", "__import(");
+const text = readFileSync(new URL("pixel.js", dist), "utf8").replaceAll("import(", "__import(");
 const more = await import(new URL("more.js", dist));
+/** The part that reads addresses, run in this scope. */
+export const runWorkerIn = (scope) => {
+  const module = readFileSync(new URL("worker.js", dist), "utf8");
+  const script = module.replace(/export\{(\w+) as read\}/, "this.read=$1").replaceAll("import.meta.url", "self.address");
+  scope.self = scope;
+  vm.runInContext(script, vm.createContext(scope));
+  return scope;
+};
 /** The snippet of a site, as the edge hands it out. */
 const scriptOf = ({ domains = "", asksConsent = "", honoursGpc = "1" } = {}) => {
   const site = ["t", "s", "c", "b", "n", "w.js", "m.js", "atp,via,partner.id", domains, asksConsent, honoursGpc];
@@ -24,7 +32,7 @@ const scriptOf = ({ domains = "", asksConsent = "", honoursGpc = "1" } = {}) => 
 
 /** Lets everything run that is ready to. */
 export const settle = async () => {
-  for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+  for (let i = 0; i < 20; i++) await new Promise(setImmediate);
 };
 
 /** A script element. */
@@ -40,7 +48,8 @@ export const ours = (more = {}, src) => tag({ "data-affonso": "prog1", "data-coo
 
 /**
  * A page. `answer(request)` gives what the edge says: an object (JSON, 200), a number (a status) or undefined (no network).
- * What the snippet did stands in `requests`, `imports`, `workers`, `timers`, `events`, and in `store`, which is the browser's.
+ * What the snippet did stands in `requests`, `imports`, `workers` (addresses that are to be read here), `timers`, `events`, and in
+ * `store`, which is the browser's.
  */
 export const page = ({
   url = "https://shop.example/",
@@ -64,6 +73,9 @@ export const page = ({
   const target = new EventTarget();
   const location = new URL(url);
 
+  const part = (src) => ({
+    read: (...sent) => new Promise((answer, fail) => workers.push({ src, sent, answer, fail })),
+  });
   const listens = (to) => ({
     addEventListener: to.addEventListener.bind(to),
     dispatchEvent: to.dispatchEvent.bind(to),
@@ -91,7 +103,7 @@ export const page = ({
     MutationObserver: class {
       observe() {}
     },
-    __import: async (from) => (imports.push(from), more),
+    __import: async (from) => (imports.push(from), from.endsWith("/w.js") ? part(from) : more),
     fetch: async (to, options = {}) => {
       const request = { to, method: options.method || "GET", body: options.body && JSON.parse(options.body), options };
       requests.push(request);
@@ -99,16 +111,8 @@ export const page = ({
       if (said === undefined) throw new TypeError("Failed to fetch");
       return typeof said === "number" ? new Response(said === 204 ? null : "{}", { status: said }) : Response.json(said);
     },
-    Worker: class {
-      constructor(src) {
-        Object.assign(this, { src, sent: [] });
-        workers.push(this);
-      }
-      postMessage(message) {
-        this.sent.push([...message]);
-      }
-    },
-    setTimeout: (run, ms = 0, ...with_) => timers.push({ ms, run: () => run(...with_) }),
+    // A timer without a time is only a task of its own.
+    setTimeout: (run, ms, ...with_) => (ms ? timers.push({ ms, run: () => run(...with_) }) : setImmediate(run)),
     AbortSignal,
     Date: { now: () => ++now },
     Response,

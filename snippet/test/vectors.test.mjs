@@ -2,11 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import vm from "node:vm";
-import { dist } from "./page.mjs";
+import { dist, runWorkerIn } from "./page.mjs";
 
 const wasm = readFileSync(new URL("tracker.wasm", dist));
-const script = readFileSync(new URL("worker.js", dist), "utf8");
 const names = readFileSync(new URL("names.rs", dist), "utf8");
 const vectors = JSON.parse(readFileSync(new URL("../../referral/tests/vectors.json", import.meta.url), "utf8"));
 
@@ -15,7 +13,7 @@ const worker = (file) => {
   const posted = [];
   const fetched = [];
   let closed = 0;
-  const scope = vm.createContext({
+  const scope = runWorkerIn({
     onmessage: undefined,
     postMessage: (answer) => posted.push(answer),
     close: () => closed++,
@@ -23,7 +21,6 @@ const worker = (file) => {
     TextDecoder,
     TextEncoder,
   });
-  vm.runInContext(script, scope);
   let asked = 0;
   const ask = async (url, parameters) => {
     await scope.onmessage({ data: [url, parameters.join(",")] });
@@ -57,11 +54,71 @@ test("goes on after many and after huge addresses", async () => {
 });
 
 test("compiles nothing where a policy could forbid it", async () => {
-  assert.equal(await worker(response({ "content-security-policy": "default-src 'self'" })).ask("?via=a", ["via"]), 0);
+  assert.equal(await worker(response({ "content-security-policy": "default-src 'self'" })).ask("?via=a", ["via"]), undefined);
 });
 
 test("says so when the file cannot be had", async () => {
-  assert.equal(await worker(response({}, 404)).ask("?via=a", ["via"]), 0);
-  assert.equal(await worker(() => Promise.reject(new TypeError("offline"))).ask("?via=a", ["via"]), 0);
-  assert.equal(await worker(() => new Response("not wasm")).ask("?via=a", ["via"]), 0);
+  assert.equal(await worker(response({}, 404)).ask("?via=a", ["via"]), undefined);
+  assert.equal(await worker(() => Promise.reject(new TypeError("offline"))).ask("?via=a", ["via"]), undefined);
+  assert.equal(await worker(() => new Response("not wasm")).ask("?via=a", ["via"]), undefined);
 });
+
+/** The page's side. `change` makes it another page. */
+const inPage = (change = () => {}) => {
+  const workers = [];
+  const scope = { document: {}, address: "https://shop.example/r/w.js" };
+  scope.Worker = class {
+    constructor(src, options) {
+      Object.assign(this, { src, options, sent: [], postMessage: (message) => this.sent.push([...message]) });
+      workers.push(this);
+    }
+  };
+  change(scope);
+  return { workers, ...runWorkerIn(scope) };
+};
+
+test("the page starts a worker of the same file, and takes what it says", async () => {
+  const { read, workers, onmessage } = inPage();
+  const reading = read("https://shop.example/#/?via=alice", "atp,via");
+  const [{ src, options, sent }] = workers;
+  assert.deepEqual([src, { ...options }, sent], ["https://shop.example/r/w.js", { type: "module" }, [["https://shop.example/#/?via=alice", "atp,via"]]]);
+  workers[0].onmessage({ data: { trackingId: "alice" } });
+  assert.deepEqual(await reading, { trackingId: "alice" });
+  assert.equal(onmessage, undefined, "the page's own messages are its own");
+});
+
+test("a worker that fails says nothing in the console", async () => {
+  const { read, workers } = inPage();
+  const reading = read("?via=alice", "via");
+  const event = new Event("error", { cancelable: true });
+  workers[0].onerror(event);
+  assert.equal(await reading, undefined);
+  assert.ok(event.defaultPrevented);
+});
+
+test("where trusted types may be required the worker's address is one, and the policy is made once", () => {
+  const made = [];
+  const createPolicy = (name, { createScriptURL }) => {
+    made.push(name);
+    return { createScriptURL: (url) => ({ trusted: createScriptURL(url) }) };
+  };
+  const { read, workers } = inPage((scope) => (scope.trustedTypes = { defaultPolicy: null, createPolicy }));
+  read("?via=alice", "via");
+  read("?via=bob", "via");
+  assert.deepEqual(workers.map(({ src }) => src.trusted), ["https://shop.example/r/w.js", "https://shop.example/r/w.js"]);
+  assert.deepEqual(made, ["usher"]);
+});
+
+const careful = {
+  "a default trusted-types policy decides": (scope) => (scope.trustedTypes = { defaultPolicy: {}, createPolicy: assert.fail }),
+  "trusted types do not list ours": (scope) => (scope.trustedTypes = { createPolicy() { throw new TypeError("Policy"); } }),
+  "workers cannot be made": (scope) => (scope.Worker = undefined),
+  "making one throws": (scope) => (scope.Worker = class { constructor() { throw new Error("SecurityError"); } }),
+};
+for (const [what, change] of Object.entries(careful)) {
+  test(`no worker where ${what}`, async () => {
+    const { read, workers } = inPage(change);
+    await assert.rejects(read("?via=alice", "via"));
+    assert.deepEqual(workers, []);
+  });
+}

@@ -1,5 +1,6 @@
 import type { AffonsoCoupon, AffonsoDiscount } from "../usher";
 import { decoratePage } from "./checkout";
+import { after } from "./time";
 
 /** What came with the click. */
 interface Offer {
@@ -10,20 +11,20 @@ interface Offer {
 let announced: string | undefined;
 let offer: Offer | undefined;
 
-/** A cookie's decoded value; empty when there is none, or when cookies are forbidden here. */
-const cookie = (name: string): string => {
+/** A cookie's decoded value, when there is one and cookies are not forbidden here. */
+const cookie = (name: string): string | undefined => {
   try {
-    return decodeURIComponent(document.cookie.match("(?:^|; *)" + name + "=([^;]*)")![1]!);
+    return decodeURIComponent(document.cookie.match("(?:^|; *)" + name + "=([^;]+)")![1]!);
   } catch {
-    return "";
+    return;
   }
 };
 
-export const clickId = (): string | undefined => window.affonso_referral || cookie("affonso_referral") || undefined;
+export const clickId = (): string | undefined => window.affonso_referral || cookie("affonso_referral");
 
 export const currentOffer = (): Offer => {
   try {
-    return offer || JSON.parse(cookie("affonso_data")) || {};
+    return offer || JSON.parse(cookie("affonso_data")!) || {};
   } catch {
     return {};
   }
@@ -39,10 +40,10 @@ const announce = (): void => {
 };
 
 /** Takes what the edge answered. An empty id leaves everything as it is. */
-export const take = (cid: unknown, data?: Offer | null): void => {
-  if (cid) {
-    window.affonso_referral = "" + cid;
-    offer = data || offer;
+export const take = (answer?: { cid?: unknown; data?: Offer | null } | null): void => {
+  if (answer?.cid) {
+    window.affonso_referral = "" + answer.cid;
+    offer = answer.data || offer;
     announce();
     decoratePage();
   }
@@ -57,7 +58,7 @@ export const takeCookie = (): void => {
     if (document.readyState === "loading") {
       document.addEventListener("DOMContentLoaded", announce);
     } else {
-      setTimeout(announce);
+      after(Promise.resolve(), announce);
     }
   }
 };

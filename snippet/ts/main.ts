@@ -49,13 +49,13 @@ if (!window.Affonso?.applyCode) {
     getDiscount: () => currentOffer().discount || null,
     getAffiliateCoupons: () => currentOffer().affiliateCoupons || [],
     applyCode: async (code) => {
-      let answer;
+      let answer: any;
       try {
-        answer = await (await request(codesName + "/" + encodeURIComponent(code)))!.json();
+        [, answer] = (await request(codesName + "/" + encodeURIComponent(code), {}))!;
+        take(answer);
       } catch {
         // no code is written so, or nobody can be asked
       }
-      take(answer?.cid, answer?.discount && answer);
       return { code, valid: false, ...answer };
     },
     bind: (orderId) => post(bindName, { order_id: String(orderId) }),

@@ -27,9 +27,8 @@ export const withdraw = async ([window, , , refuse, consentUrl, keys]: Loan): Pr
     // nothing is stored here
   }
   try {
-    const headers = { "content-type": "application/json" };
     const body = JSON.stringify({ granted: false });
-    const options = { method: "POST", credentials: "include", keepalive: true, headers, body };
+    const options = { method: "POST", credentials: "include", keepalive: true, body };
     return (await window.fetch(consentUrl, options)).ok;
   } catch {
     return false;

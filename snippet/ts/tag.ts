@@ -19,8 +19,8 @@ export const optedOut = !!honoursGpc && (navigator as { globalPrivacyControl?: b
  * guide also names it `js/pixel.min.js` below the base.
  */
 const findBase = (): string => {
-  const { origin, pathname } = new URL(settings.apiBase || tag!.src, location.href);
-  return origin + pathname.replace(settings.apiBase ? /\/$/ : /(\/js\/pixel\.min\.js|\/[^/]*)$/, "");
+  const { origin, pathname } = new URL(settings.apiBase ? settings.apiBase + "/" : tag!.src, location.href);
+  return origin + pathname.replace(/\/*(js\/pixel\.min\.js|[^/]*)$/, "");
 };
 
 export const base = findBase();

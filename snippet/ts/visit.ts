@@ -3,11 +3,15 @@ import { clickId } from "./click";
 import { allowStore, deliver, flush, queued } from "./queue";
 import { trackName } from "./site";
 import { consentRequired, optedOut } from "./tag";
+import { after } from "./time";
 
 /** undefined: nobody has to ask. */
 let hasConsent = consentRequired || optedOut ? false : undefined;
-/** The address that was last read, and what it held. */
-let seen: string | undefined;
+/** What the site was asked for; a script may change the address later. */
+const asked = location.href;
+/** The addresses that were read: going back to one is no visit. */
+const seen: string[] = [];
+/** What the last of them held. */
 let fields: Fields | null | undefined;
 
 /** What is being read. */
@@ -16,38 +20,40 @@ export let reading: Promise<unknown> = Promise.resolve();
 /** Looks at the address. One that only hands over the click that is known holds nothing new. */
 const look = async (): Promise<void> => {
   const { href } = location;
-  if (href !== seen && canRefer() && !href.includes("affonso_id=" + clickId())) {
-    seen = href;
-    fields = await read();
+  if (!seen.includes(href) && canRefer() && !href.includes("affonso_id=" + clickId())) {
+    seen.push(href);
+    fields = await read(href === asked);
     if (fields) report();
   }
 };
 export const visit = (): void => {
-  reading = reading.then(look).catch(() => {});
+  reading = after(reading, look);
 };
 
 /** Sends what waits, and looks at the address. */
 export const resume = (): void => {
-  if (hasConsent !== false) allowStore();
+  allowStore(hasConsent !== false);
   flush();
   visit();
 };
 
 /** Consent was given: what was recorded before it becomes a whole click. Whether all has reached the edge. */
-export const grant = (): Promise<boolean> =>
-  reading.then(flush).then(async () => {
-    if (hasConsent === false && !optedOut) {
-      hasConsent = true;
-      allowStore();
-      if (fields) report(clickId());
-    }
-    await flush();
-    return !queued()[0];
-  });
+export const grant = async (): Promise<boolean> => {
+  await reading;
+  await flush();
+  if (hasConsent === false && !optedOut) {
+    hasConsent = true;
+    allowStore(true);
+    if (fields) report(clickId());
+  }
+  await flush();
+  return !queued()[0];
+};
 
 /** Consent was withdrawn. */
 export const refuse = (): void => {
   hasConsent = false;
+  allowStore(false);
 };
 
 /** Records the click. */

@@ -1,5 +1,39 @@
+/**
+ * Reads an address with WebAssembly: `read` in the page, which starts a worker of this same file, and what the worker does. Its own
+ * answer's policy holds in the worker, not the page's.
+ */
+import type { Fields } from "./address";
+
 /** Written in by the build: the name of the WebAssembly file, which lies beside this one. */
 declare const WASM_NAME: string;
+
+interface TrustedTypes {
+  defaultPolicy: unknown;
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
+}
+
+/** What may be handed to `Worker`: a page that requires trusted types refuses, and reports, plain text. */
+let policy: ReturnType<TrustedTypes["createPolicy"]> | undefined;
+const workerUrl = (): string => {
+  const { trustedTypes } = self as { trustedTypes?: TrustedTypes };
+  if (!trustedTypes) return import.meta.url;
+  // What the page's own policy says to our address cannot be known.
+  if (trustedTypes.defaultPolicy) throw 0;
+  policy ||= trustedTypes.createPolicy("usher", { createScriptURL: (same) => same });
+  return policy.createScriptURL(import.meta.url);
+};
+
+/** The fields of `/track`, null when the address holds no referral, undefined when it could not be read here. */
+export const read = (url: string, parameters: string): Promise<Fields | null | undefined> =>
+  new Promise((resolve) => {
+    const worker = new Worker(workerUrl(), { type: "module" });
+    worker.onmessage = ({ data }: MessageEvent<Fields | null | undefined>) => resolve(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      resolve(undefined);
+    };
+    worker.postMessage([url, parameters]);
+  });
 
 /** What wasm-bindgen makes of the crate `tracker-wasm`. Texts go in as address and length, and so the answer comes out. */
 interface Tracker {
@@ -21,18 +55,19 @@ const parse = (file: BufferSource, url: string, parameters: string): string => {
   return new TextDecoder().decode(new Uint8Array(tracker.memory.buffer, at, length));
 };
 
-/** Answers once: the fields of `/track`, null when the address holds no referral, 0 when it could not be read here. */
-onmessage = async ({ data: [url, parameters] }: MessageEvent<[string, string]>): Promise<void> => {
-  let answer = 0;
+/** Answers once, as `read` does. */
+const answer = async ({ data: [url, parameters] }: MessageEvent<[string, string]>): Promise<void> => {
+  let fields;
   try {
     const file = await fetch(WASM_NAME);
     // A proxy that adds a policy to every answer adds it to this worker's too: compiling would be a violation.
     if (file.ok && !file.headers.has("content-security-policy")) {
-      answer = JSON.parse(parse(await file.arrayBuffer(), url, parameters) || "null");
+      fields = JSON.parse(parse(await file.arrayBuffer(), url, parameters) || "null");
     }
   } catch {
     // the page then sends the address as it is
   }
-  postMessage(answer);
+  postMessage(fields);
   close();
 };
+if (!self.document) onmessage = answer;

@@ -7,6 +7,8 @@ import { WWW, inject, setUp, tag } from "./site.mjs";
 
 const timeout = 120_000;
 const inBrowser = ({ asked }) => asked.some(({ body }) => body && !JSON.parse(body).url);
+/** The referral stands where only the browser sees it. */
+const inside = (affiliate) => `?page=${affiliate}#/sale?via=${affiliate}`;
 
 // Which of them may run WebAssembly in the page does not matter: a worker has its own policy.
 const worker = [
@@ -24,11 +26,16 @@ const worker = [
 
 test("no policy that lets the tag load is broken", { timeout }, async (t) => {
   const all = await setUp(t);
-  const under = (policy, html) =>
-    all.arrive({ html, headers: { "content-security-policy": `${policy}; report-uri /report` } });
+  const under = (policy, html, query) =>
+    all.arrive({ html, query, headers: { "content-security-policy": `${policy}; report-uri /report` } });
   for (const policy of worker) {
-    await under(policy);
+    await under(policy, undefined, inside);
     assert.ok(inBrowser(all.site), policy);
+  }
+  // What the site was asked for needs no worker.
+  for (const policy of ["default-src 'self'; img-src data:", "worker-src 'none'", "require-trusted-types-for 'script'; trusted-types none"]) {
+    await under(policy);
+    assert.ok(!inBrowser(all.site), policy);
   }
   for (const [policy, html] of [
     ["script-src 'nonce-n'", tag('async nonce="n"')],
@@ -37,12 +44,12 @@ test("no policy that lets the tag load is broken", { timeout }, async (t) => {
     ["require-trusted-types-for 'script'; trusted-types default", `<script>
       trustedTypes.createPolicy("default", { createScriptURL: () => null });</script>${tag()}`],
   ]) {
-    await under(policy, html);
+    await under(policy, html, inside);
     assert.ok(!inBrowser(all.site), policy);
   }
-  await all.arrive({ html: `<meta http-equiv="Content-Security-Policy" content="script-src 'self'">${tag()}` });
+  await all.arrive({ html: `<meta http-equiv="Content-Security-Policy" content="script-src 'self'">${tag()}`, query: inside });
   const reported = "default-src 'self'; img-src data:; require-trusted-types-for 'script'; report-uri /report";
-  await all.arrive({ headers: { "content-security-policy-report-only": reported } });
+  await all.arrive({ headers: { "content-security-policy-report-only": reported }, query: inside });
 });
 
 const ways = {
@@ -64,7 +71,6 @@ const ways = {
       Object.defineProperty(window, name, { get() { throw new DOMException("x", "SecurityError"); } });
     Object.defineProperty(Document.prototype, "cookie", { get() { throw new DOMException("x", "SecurityError"); } });
     </script>${tag()}`,
-  "where there are no workers": `<script>delete window.Worker</script>${tag()}`,
 };
 
 test("however the tag is loaded, and whatever else the page holds, a click is one", { timeout }, async (t) => {
@@ -75,7 +81,8 @@ test("however the tag is loaded, and whatever else the page holds, a click is on
     assert.equal(posted.length, 1, way);
     assert.equal(JSON.parse(posted[0].body).programId, PROGRAM, way);
   }
-  await all.arrive({ query: (affiliate) => `#/sale?ref=${affiliate}` });
+  await all.arrive({ query: inside });
+  await all.arrive({ html: `<script>delete window.Worker</script>${tag()}`, query: inside });
 });
 
 test("the edge on another host of the site sets the site's cookie", { timeout }, async (t) => {

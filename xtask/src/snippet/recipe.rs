@@ -35,7 +35,7 @@ pub(super) fn build(workspace: &Path, rustc: &Path, out: &Path) -> Result<()> {
     run(tool(&snippet, "typescript/bin/tsc").args(["--project", "tsconfig.json"]))?;
     let wasm_name = format!("{}.wasm", short_hash(&out.join("tracker.wasm"))?);
     let name = format!("--define:WASM_NAME=\"{wasm_name}\"");
-    bundle(&snippet, "ts/worker.ts", &out.join("worker.js"), &["--format=iife", &name])?;
+    bundle(&snippet, "ts/worker.ts", &out.join("worker.js"), &["--format=esm", &name])?;
     bundle(&snippet, "ts/more.ts", &out.join("more.js"), &["--format=esm"])?;
     // Whatever a page has done to the browser, nothing is thrown into it.
     let guarded = ["--format=iife", "--banner:js=try{", "--footer:js=}catch{}"];

@@ -84,12 +84,12 @@ fn soft(policy: &Policy, wants: &Wants<'_>) -> impl Iterator<Item = (String, Str
     let worker = wants.worker.and_then(|url| {
         let directive = policy.worker(wants.page, url).err()?;
         let what =
-            format!("{directive:?} forbids the worker {url}: browsers report it, the click is recorded");
+            format!("{directive:?} forbids the worker {url}: where a referral stands in a fragment browsers report it, the click is recorded");
         Some((what, "add the path to worker-src, or data-parser=\"edge\" to the tag".to_owned()))
     });
     let types = wants.worker.and_then(|_| {
         let directive = policy.trusted_types("usher").err()?;
-        let what = format!("{directive:?} does not name usher: browsers report it, the click is recorded");
+        let what = format!("{directive:?} does not name usher: where a referral stands in a fragment browsers report it, the click is recorded");
         Some((what, "add usher to trusted-types, or data-parser=\"edge\" to the tag".to_owned()))
     });
     [worker, types].into_iter().flatten()

@@ -1,5 +1,6 @@
 // How a visitor arrives. A row without a `walk` is a landing: its page is opened, and the click becomes known.
 import assert from "node:assert/strict";
+import { quiet } from "../expect.mjs";
 import { STRANGER } from "../front.mjs";
 
 const front = "https://www.front.test";
@@ -11,7 +12,33 @@ export const landing = [
     path: (affiliate) => `/?utm_source=x&${name}=${affiliate}#top`,
   })),
   { name: "lands by a name that is percent-encoded", path: (affiliate) => `/?%76%69a=${affiliate}` },
-  { name: "lands on a fragment's own query", path: (affiliate) => `/#/sale?via=${affiliate}` },
+  {
+    name: "a landing is one request beside the tag's own",
+    part: true,
+    async walk({ go, known, site, asked }) {
+      await go();
+      await known();
+      await quiet(site);
+      assert.deepEqual(asked().map((request) => request.replace(/\/\w+$/, "/")).slice(1), ["POST /k3/"]);
+      assert.match(asked()[0], /^GET .*\.js$/);
+    },
+  },
+  {
+    name: "a landing is one request on a host of the edge's own, too",
+    html: ({ tag }) => tag.replace('src="', 'src="https://go.shop.test').replace(/data-api-base="[^"]*"/, ""),
+    async walk({ go, known, site, asked }) {
+      await go();
+      await known();
+      await quiet(site);
+      assert.deepEqual(asked().map((request) => request.split(" ")[0]), ["GET", "POST"], `${asked()}`);
+    },
+  },
+  {
+    name: "lands on a fragment's own query, which WebAssembly reads",
+    part: true,
+    path: (affiliate) => `/#/sale?via=${affiliate}`,
+    more: ({ asked }) => assert.ok(asked().some((request) => request.endsWith(".wasm")), `${asked()}`),
+  },
   {
     name: "lands through a link on another site",
     async walk({ page, site, affiliate, known }) {

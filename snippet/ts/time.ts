@@ -1,0 +1,14 @@
+/** The page goes, and with it every task that has not begun. */
+export const gone = new Promise<void>((resolve) => addEventListener("pagehide", () => resolve()));
+
+export const passed = (ms?: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * What comes after the last step, in a task of its own: a slow machine takes a while for its first look into the browser's store, and
+ * another for a request. The page has its turn between them. What fails stops nothing that comes later.
+ */
+export const after = (last: Promise<unknown>, step: () => unknown): Promise<unknown> =>
+  last
+    .then(() => Promise.race([passed(), gone]))
+    .then(step)
+    .catch(() => {});
