@@ -199,6 +199,9 @@ pub const SAME_VISITOR_MS: i64 = 60 * 60 * 1000;
 /// How long a visitor with a cookie who comes through the same affiliate again is the same click. Later it is a new one, and
 /// the attribution window begins anew.
 pub const SAME_CLICK_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long a click that was made without consent is its visitor's by its id alone, which travels in addresses until they
+/// decide. Long enough to decide; short enough that an address that is shared or kept does not make strangers one visitor.
+pub const HELD_CLICK_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long the `Idempotency-Key` of a click that a server reports is remembered.
 pub const CLICK_KEY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Visitors remembered in memory.

@@ -61,8 +61,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- clicks -----------------------------------------------------------------------------------------------
 
-    /// Writes clicks; one that is there already stays as it is. With a body, the click's delivery is written as well
-    /// and becomes due at that moment.
+    /// Writes clicks; one that is there already stays as it is, but one that is there without a visitor gets the visitor
+    /// that it comes with now. With a body, the click's delivery is written as well and becomes due at that moment.
     async fn record_clicks(&self, clicks: Vec<(Click, Option<PendingClick>)>) -> Result<()>;
 
     /// The click of that id.

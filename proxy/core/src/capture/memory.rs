@@ -49,6 +49,12 @@ impl Remembered {
         self.click().is_some_and(|click| matches!(click.upstream, Upstream::Refused(_)))
     }
 
+    /// Whether it may have come to have a visitor since: through another edge, while it was held.
+    fn may_be_claimed(&self, now: UnixMs) -> bool {
+        let is_past = |click: &Click| now.since(click.created_at) > limits::HELD_CLICK_MS;
+        self.click().is_some_and(|click| click.visitor.is_none() && is_past(click))
+    }
+
     /// Whether it is known to be that affiliate's.
     pub(super) fn is_of(&self, affiliate: &AffiliateCode) -> bool {
         self.click().is_some_and(|click| click.affiliate == *affiliate)
@@ -108,11 +114,29 @@ impl Memory {
         remembered
     }
 
+    /// The click that has come to have this visitor, with what the platform said with it.
+    pub(super) fn remember_visitor(
+        &self,
+        visitor: VisitorKey,
+        click: Click,
+        known: Remembered,
+    ) -> Remembered {
+        let (at, key) = (click.created_at, (click.site.clone(), visitor, click.affiliate.clone()));
+        let remembered = Remembered { click: Some(Arc::new(click)), ..known };
+        self.keep(&remembered);
+        if self.clock.now().since(at) < limits::SAME_VISITOR_MS {
+            self.by_visitor.insert(key, (at, remembered.clone()));
+        }
+        remembered
+    }
+
     /// The click of that id, from memory, else from the store within its budget. What the platform has made of a click of
-    /// ours since it was minted is known to the store alone.
+    /// ours since it was minted is known to the store alone, and so is whose a click is that was held long enough.
     pub(super) async fn click(&self, site: &Site, id: &ClickId) -> Lookup {
         let remembered = self.by_id.get(&(site.name.clone(), id.clone()));
-        if let Some(known) = remembered.as_ref().filter(|known| !known.is_pending()) {
+        let now = self.clock.now();
+        let may_differ = |known: &&Remembered| known.is_pending() || known.may_be_claimed(now);
+        if let Some(known) = remembered.as_ref().filter(|known| !may_differ(known)) {
             return Lookup::Found(known.clone());
         }
         match (self.within_budget(self.store.click(&site.name, id)).await, remembered) {
@@ -200,6 +224,8 @@ pub(crate) enum VisitorKeyParts<'a> {
     Visitor(IpAddr, &'a str),
     /// The `Idempotency-Key` of a server's report.
     Key(&'a str),
+    /// Nothing but the click itself, of which a server has reported.
+    Click(&'a str),
 }
 
 /// Tells visitors without a cookie apart without keeping who they are.
@@ -210,6 +236,7 @@ pub(crate) fn visitor_key(key: &[u8; 32], site: &Site, parts: VisitorKeyParts<'_
         VisitorKeyParts::Visitor(address, user_agent) => (address.to_string(), user_agent),
         // No address is written so.
         VisitorKeyParts::Key(key) => ("key".to_owned(), key),
+        VisitorKeyParts::Click(id) => ("click".to_owned(), id),
     };
     mac.update(site.name.as_str().as_bytes());
     mac.update(&[0]);

@@ -1,6 +1,7 @@
 //! Capture: a request becomes a click, or is seen to be none.
 
 mod bots;
+mod earlier;
 mod floods;
 mod landing;
 mod memory;
@@ -188,40 +189,6 @@ impl Capture {
         (is_same || keeps_first).then_some(known)
     }
 
-    /// A click that the page brings along: handed over by another domain, or recorded before consent.
-    async fn earlier(&self, visit: &Visit<'_>, id: &ClickId) -> Option<Remembered> {
-        let cookie = visit.visitor.cookie.as_ref();
-        if visit.site.attribution == Attribution::FirstClick && cookie.is_some_and(|cookie| cookie != id) {
-            return None;
-        }
-        let known = self.memory.click(visit.site, id).await.found();
-        if known.as_ref().is_some_and(|known| known.click().is_some_and(|click| click.upstream.is_pending()))
-        {
-            return known; // the platform does not know it yet: there is nothing to upgrade there
-        }
-        let upstream = match known.as_ref().and_then(Remembered::click) {
-            Some(click) => click.upstream_id()?.clone(),
-            None if id.is_minted() => return None, // ours, but never written: somebody made it up
-            None => id.clone(),
-        };
-        if !visit.consents || (known.is_some() && cookie == Some(id)) || self.leaving.is_cancelled() {
-            return known;
-        }
-        // A page may make up as many ids as it likes.
-        if !self.floods.admits(&visit.site.name, visit.visitor.address, None, self.tools.clock.now()) {
-            return known;
-        }
-        let budget = self.tools.policy.now().click_budget;
-        let mut call = visit.call();
-        call.body.insert("upgradeClickId".to_owned(), upstream.as_str().into());
-        match tokio::time::timeout(budget, self.tools.platform.track(call, budget)).await {
-            Ok(Ok(answer)) if answer.cid.is_some() => {
-                Some(known.unwrap_or_else(|| Remembered::unknown(id)).with(&answer))
-            }
-            _ => known,
-        }
-    }
-
     /// A click that was not there before: the platform's id within the budget, else one of our own. `None` when the
     /// platform answers that it has no click for this affiliate.
     async fn new_click(&self, visit: &Visit<'_>, affiliate: &AffiliateCode) -> Option<Remembered> {
@@ -272,6 +239,13 @@ impl Capture {
         self.memory.remember(click, Map::new())
     }
 
+    /// The delivery of a click of our own, due when a live call that may be under way for it has ended.
+    fn pending(&self, visit: &Visit<'_>, click: &Click) -> PendingClick {
+        let after_the_call = i64::try_from(limits::TRACK_CALL_MS + 1_000).unwrap_or(i64::MAX);
+        let body = visit.late_body(click, self.address_at_rest(visit));
+        PendingClick { body, due_at: click.created_at.plus(after_the_call) }
+    }
+
     /// The address that may rest on disk with a click that is told later. A shortened one would be a wrong one: to the
     /// platform, visitors of one network would be one visitor. So it is all of it or nothing.
     fn address_at_rest(&self, visit: &Visit<'_>) -> Option<IpAddr> {
@@ -286,14 +260,12 @@ impl Capture {
         click: Click,
         asked: JoinHandle<Result<TrackAnswer, CallError>>,
     ) {
-        let after_the_call = i64::try_from(limits::TRACK_CALL_MS + 1_000).unwrap_or(i64::MAX);
-        let body = visit.late_body(&click, self.address_at_rest(visit));
-        let pending = PendingClick { body: body.clone(), due_at: click.created_at.plus(after_the_call) };
+        let pending = self.pending(visit, &click);
         let delivery = Delivery {
             id: click.id.as_str().to_owned(),
             site: click.site.clone(),
             job: Job::Click,
-            body,
+            body: pending.body.clone(),
             needs: None,
             refund: None,
             attempts: 0,

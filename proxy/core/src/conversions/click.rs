@@ -150,7 +150,7 @@ impl Conversions {
         let Some(delivery) = delivery else { return Ok(told(&click, site, 201)) };
         match self.delivered(delivery).await {
             Some(answer) => {
-                self.know_by_its_other_id(&click, &answer).await;
+                self.know_by_its_other_id(site, &click, &answer).await;
                 Ok(answer)
             }
             None => Ok(told(&click, site, 201)),
@@ -211,6 +211,7 @@ impl Conversions {
             created_at: happened_at,
             upstream: Upstream::Pending,
         };
+        let click = self.of_somebody(site, click);
         let mut fields = request.fields;
         // It may be told later than it happened.
         if !fields.contains_key("createdAt") {
@@ -255,11 +256,19 @@ impl Conversions {
         }
     }
 
+    /// The click with a visitor of its own where the report names none: only clicks that wait for consent have none.
+    fn of_somebody(&self, site: &Site, click: Click) -> Click {
+        let own = VisitorKeyParts::Click(click.id.as_str());
+        let own = visitor_key(&self.tools.policy.now().visitor_key, site, own);
+        Click { visitor: click.visitor.or(Some(own)), ..click }
+    }
+
     /// The caller will name the click by the platform's id: whose it is and when it was made should be known by that, too.
-    async fn know_by_its_other_id(&self, click: &Click, answer: &Answer) {
+    async fn know_by_its_other_id(&self, site: &Site, click: &Click, answer: &Answer) {
         let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
         let Some(Ok(id)) = body["data"]["id"].as_str().map(ClickId::new) else { return };
         let same = Click { id, visitor: None, upstream: Upstream::Same, ..click.clone() };
+        let same = self.of_somebody(site, same);
         if let Err(error) = self.tools.store.record_clicks(vec![(same, None)]).await {
             tracing::warn!(click = %click.id, %error, "a click will not be known by the platform's id");
         }

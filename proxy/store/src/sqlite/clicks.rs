@@ -16,7 +16,8 @@ pub(super) const NEWEST: &str = concat!(
     " FROM click WHERE site = ?1 AND visitor = ?2 AND created_at >= ?3 ORDER BY created_at DESC, id DESC LIMIT 1"
 );
 const ADD: &str = "INSERT INTO click (site, id, affiliate, visitor, created_at, upstream, value)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (site, id) DO NOTHING";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (site, id) DO UPDATE SET visitor = excluded.visitor
+    WHERE click.visitor IS NULL AND excluded.visitor IS NOT NULL";
 const ADD_DELIVERY: &str = "INSERT INTO delivery (id, site, job, body, state, due_at, created_at)
     SELECT ?1, ?2, ?3, ?4, 'due', ?5, ?6
     WHERE EXISTS (SELECT 1 FROM click WHERE site = ?2 AND id = ?1 AND upstream = 'pending')
@@ -36,8 +37,9 @@ pub(super) fn record(connection: &Connection, clicks: &[(Click, Option<PendingCl
     Ok(())
 }
 
-/// Adds a click unless it is there. Its delivery may have been settled before it was written down (a live call was
-/// answered late, yet earlier than the batch was written): then it is resolved from the start.
+/// Adds a click unless it is there; a visitor is added to one that is there without. Its delivery may have been settled
+/// before it was written down (a live call was answered late, yet earlier than the batch was written): then it is resolved
+/// from the start.
 pub(super) fn add(connection: &Connection, click: &Click) -> Result<()> {
     let early = if click.upstream.is_pending() { settled_early(connection, click)? } else { None };
     let (word, value) = resolution::upstream_words(early.as_ref().unwrap_or(&click.upstream));

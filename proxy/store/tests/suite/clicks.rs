@@ -45,6 +45,38 @@ pub(crate) async fn the_newest_click_of_a_visitor_is_found_since_a_moment(bed: B
     assert_eq!(newest(9, UnixMs(0)).await, None);
 }
 
+pub(crate) async fn a_click_without_a_visitor_gets_one_and_keeps_it(bed: Bed) {
+    let store = &*bed.store;
+    let visited = |id: &str, visitor: Option<u128>| Click { visitor: visitor.map(VisitorKey), ..click(id) };
+    let record = async |click: Click, pending: Option<PendingClick>| {
+        store.record_clicks(vec![(click, pending)]).await.expect("written");
+    };
+    let due = PendingClick { due_at: NOW.plus(50), ..pending() };
+    record(visited("bare", None), Some(due.clone())).await;
+    record(visited("told", None), None).await;
+    store.settle(&delivery_of(&click("told")), delivered(Some("up-1")), NOW).await.expect("settled");
+    let told = bed::click(store, &site(), "told").await.expect("there").upstream;
+
+    // It happened when it was written first, and what the platform calls it stays; so does its delivery.
+    let other = PendingClick { body: r#"{"other":1}"#.to_owned(), due_at: NOW };
+    let later = Click { created_at: NOW.plus(9), ..visited("bare", Some(8)) };
+    record(later, Some(other)).await;
+    record(visited("told", Some(9)), Some(pending())).await;
+    assert_eq!(bed::click(store, &site(), "bare").await, Some(visited("bare", Some(8))));
+    assert_eq!(bed::newest(store, &site(), 8, NOW).await, Some(visited("bare", Some(8))));
+    assert_eq!(bed::newest(store, &site(), 8, NOW.plus(1)).await, None);
+    let known = Click { upstream: told, ..visited("told", Some(9)) };
+    assert_eq!(bed::newest(store, &site(), 9, NOW).await, Some(known));
+    let claimed = store.claim(NOW.plus(50), 10, 9).await.expect("a claim");
+    assert_eq!(claimed, [delivery_of(&click("bare"))], "once, as it was first");
+
+    for visitor in [Some(1), None] {
+        record(visited("bare", visitor), None).await;
+        assert_eq!(bed::click(store, &site(), "bare").await, Some(visited("bare", Some(8))));
+    }
+    assert_eq!(bed::newest(store, &site(), 1, UnixMs(0)).await, None);
+}
+
 pub(crate) async fn a_click_without_a_body_has_no_delivery(bed: Bed) {
     let store = &*bed.store;
     let later = PendingClick { due_at: NOW.plus(50), ..pending() };

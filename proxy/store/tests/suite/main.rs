@@ -60,6 +60,7 @@ promises! {
     clicks:
         a_click_is_written_once_and_read_back_whole
         the_newest_click_of_a_visitor_is_found_since_a_moment
+        a_click_without_a_visitor_gets_one_and_keeps_it
         a_click_without_a_body_has_no_delivery
         a_click_that_was_resolved_before_it_was_written_stays_resolved;
     ledger:

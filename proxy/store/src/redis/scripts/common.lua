@@ -51,10 +51,25 @@ local function set_free(id, was, created_at, at)
   call('ZADD', outbox, at, id)
 end
 
--- Adds a click unless it is there. Its delivery may have been settled before it was written down: then it is resolved.
+-- Finds the click by its visitor from now on.
+local function know_visitor(id, visitor, created_at, keep_ms)
+  if visitor == '' then return end
+  call('ZADD', name('visitor', visitor), created_at, id)
+  call('PEXPIRE', name('visitor', visitor), keep_ms)
+end
+
+-- Adds a click unless it is there; a visitor is added to one that is there without. Its delivery may have been settled
+-- before it was written down: then it is resolved.
 local function add_click(id, affiliate, visitor, created_at, upstream, value, keep_ms)
   local click = name('click', id)
-  if call('EXISTS', click) == 1 then return end
+  local known = call('HMGET', click, 'created_at', 'visitor')
+  if known[1] then
+    if visitor ~= '' and (known[2] or '') == '' then
+      call('HSET', click, 'visitor', visitor)
+      know_visitor(id, visitor, known[1], keep_ms)
+    end
+    return
+  end
   if upstream == 'pending' then
     local early = call('HMGET', name('delivery', id), 'state', 'upstream_id', 'error')
     if early[1] == 'delivered' or early[1] == 'dead' or early[1] == 'closed' then
@@ -66,9 +81,7 @@ local function add_click(id, affiliate, visitor, created_at, upstream, value, ke
     'upstream', upstream, 'value', value)
   call('PEXPIRE', click, keep_ms)
   call('ZADD', prefix .. 'clicks', created_at, id)
-  if visitor == '' then return end
-  call('ZADD', name('visitor', visitor), created_at, id)
-  call('PEXPIRE', name('visitor', visitor), keep_ms)
+  know_visitor(id, visitor, created_at, keep_ms)
 end
 
 -- Adds a click's delivery unless it is there or the platform knows the click; true when it was added.
