@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "../index.js";
-import { nonce, ours, page, settle } from "./page.mjs";
+import { ours, page, settle } from "./page.mjs";
 
 const landing = "https://shop.example/sale?via=alice";
-const asking = { url: landing, policy: nonce, script: ours({ "data-requires-consent": "true" }) };
+const asking = { url: landing, script: ours({ "data-requires-consent": "true" }) };
 const consents = (p) => p.requests.filter(({ to }) => to.endsWith("/r/t")).map(({ body }) => body.hasConsent);
 const withdrawals = (p) => p.requests.filter(({ to }) => to.endsWith("/r/n")).map(({ body }) => body);
 
@@ -29,7 +29,7 @@ test("nothing waits in the browser's store before consent", async () => {
 });
 
 test("Global Privacy Control is a refusal, where the site honours it", async () => {
-  const gpc = { url: landing, policy: nonce, change: (scope) => (scope.navigator.globalPrivacyControl = true) };
+  const gpc = { url: landing, change: (scope) => (scope.navigator.globalPrivacyControl = true) };
   const refused = page({ ...gpc, answer: () => undefined });
   await refused.load();
   assert.deepEqual([consents(refused), refused.store], [[false], {}]);

@@ -1,7 +1,7 @@
 // What the snippet does in a page, on the built file.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { meta, nonce, ours, page, settle, tag } from "./page.mjs";
+import { ours, page, settle, tag } from "./page.mjs";
 
 const landing = "https://shop.example/sale?via=alice#top";
 const asItIs = { programId: "prog1", referrer: "https://blog.example/", url: "?via=alice" };
@@ -105,7 +105,7 @@ test("in a frame of somebody else's page only a click that is handed over is tak
 test("a worker that finds no referral leaves no trace", async () => {
   const p = page({ url: inside });
   await p.load();
-  p.workers[0].answer(null);
+  p.workers[0].answer(0);
   await settle();
   assert.deepEqual(p.requests, []);
 });
@@ -128,11 +128,8 @@ for (const [what, act] of Object.entries(fallbacks)) {
 }
 
 const careful = {
-  "our tag has a nonce": { script: ours({ nonce: "n" }) },
   "our tag asks for it": { script: ours({ "data-parser": "edge" }) },
   "our tag has a digest, as lists of digests want": { script: { ...ours(), integrity: "sha256-x" } },
-  "a script has a nonce": { policy: nonce },
-  "a meta holds a policy": { policy: meta },
   "our file comes from another host": { script: ours({}, "https://go.shop.example/r/pixel.js") },
 };
 for (const [what, options] of Object.entries(careful)) {
@@ -153,7 +150,7 @@ test("credentials are asked for, also on another host of the site", async () => 
 });
 
 test("a huge address is cut", async () => {
-  const p = page({ url: "https://shop.example/?via=" + "x".repeat(100_000), policy: nonce });
+  const p = page({ url: "https://shop.example/?via=" + "x".repeat(100_000) });
   await p.load();
   assert.equal(p.bodies()[0].url.length, 8000);
 });
@@ -174,7 +171,7 @@ test("our tag and base", async () => {
     ["bundled into another script", tag({}, at + "/assets/app.js"), ours(), at + "/r/t"],
     ["no program", tag(), null, at + "/r/t"],
   ]) {
-    const p = page({ url: landing, script, found, policy: nonce });
+    const p = page({ url: landing, script, found });
     await p.load();
     assert.deepEqual(p.requests.map((request) => request.to), [to], what);
   }
@@ -197,23 +194,39 @@ test("an earlier visit's cookie is known at once and told once", async () => {
   assert.deepEqual(late.events, [["ready", "clk0"]]);
 });
 
+test("a tag that nobody waits for does not hold the page up with a look at its cookies", async () => {
+  const value = "clk%2D0";
+  for (const [get, id] of [[async () => ({ value }), "clk-0"], [async () => null, undefined], [() => Promise.reject(new TypeError("opaque")), undefined]]) {
+    const asked = [];
+    const change = (scope) => {
+      scope.cookieStore = { get: (name) => (asked.push(name), get()) };
+      Object.defineProperty(scope.document, "cookie", { get: () => assert.fail("it was looked at") });
+    };
+    const p = page({ url: landing, script: { ...ours(), async: true }, change, answer: () => undefined });
+    const loading = p.load();
+    assert.deepEqual([asked, p.scope.affonso_referral], [[], undefined], "another task");
+    await loading;
+    assert.deepEqual([asked, p.scope.affonso_referral, p.requests.length], [["affonso_referral"], id, 1]);
+  }
+});
+
 test("the event comes once for an id, again for another", async () => {
   for (const [cid, told] of [["clk0", ["clk0"]], ["clk2", ["clk0", "clk2"]]]) {
-    const p = page({ url: landing, cookie: "affonso_referral=clk0", policy: nonce, answer: () => ({ cid }) });
+    const p = page({ url: landing, cookie: "affonso_referral=clk0", answer: () => ({ cid }) });
     await p.load();
     assert.deepEqual(p.events.map(([, id]) => id), told);
   }
 });
 
 test("an empty id sets nothing", async () => {
-  const p = page({ url: landing, policy: nonce, answer: () => ({ cid: "", data: null }) });
+  const p = page({ url: landing, answer: () => ({ cid: "", data: null }) });
   await p.load();
   assert.equal("affonso_referral" in p.scope, false);
   assert.deepEqual(p.events, []);
 });
 
 test("loaded twice is loaded once", async () => {
-  const p = page({ url: landing, policy: nonce });
+  const p = page({ url: landing });
   await p.load();
   const { Affonso } = p.scope;
   await p.load();
@@ -225,7 +238,7 @@ test("what does not reach the edge waits in the browser's store, and is sent onc
   for (const event of ["online", "pageshow"]) {
     for (const failure of [undefined, 503, 429]) {
       let up = false;
-      const p = page({ url: landing, policy: nonce, answer: () => (up ? { cid: "clk1" } : failure) });
+      const p = page({ url: landing, answer: () => (up ? { cid: "clk1" } : failure) });
       await p.load();
       assert.deepEqual(p.bodies(), [asItIs]);
       assert.equal(Object.keys(p.store).length, 1);
@@ -245,7 +258,7 @@ test("what does not reach the edge waits in the browser's store, and is sent onc
 
 test("what waits outlives the page, in its order, and a lead waits with its click", async () => {
   const store = { theme: "dark", t: "the page's own", t1: "{" };
-  const away = { policy: nonce, store, answer: () => undefined };
+  const away = { store, answer: () => undefined };
   const first = page({ url: landing, ...away });
   await first.load();
   assert.equal(await first.scope.Affonso.signup("a@b.example"), false);
@@ -257,14 +270,14 @@ test("what waits outlives the page, in its order, and a lead waits with its clic
   assert.deepEqual(p.bodies(), [
     asItIs,
     { programId: "prog1", click_id: "clk1", email: "a@b.example" },
-    { ...asItIs, click_id: "clk1", url: "?via=bob" },
+    { ...asItIs, url: "?via=bob" },
   ]);
   assert.equal(p.scope.affonso_referral, "clk2");
   assert.deepEqual(p.store, { theme: "dark", t: "the page's own", t1: "{" });
 });
 
 test("what the edge will never take does not wait", async () => {
-  const p = page({ url: landing, policy: nonce, answer: () => 400 });
+  const p = page({ url: landing, answer: () => 400 });
   await p.load();
   assert.deepEqual(p.store, {});
 });
@@ -279,7 +292,7 @@ test("where nothing can be stored it waits in memory", async () => {
     (scope) => (scope.localStorage = null),
   ]) {
     let up = false;
-    const p = page({ url: landing, policy: nonce, change, answer: () => (up ? { cid: "clk1" } : undefined) });
+    const p = page({ url: landing, change, answer: () => (up ? { cid: "clk1" } : undefined) });
     await p.load();
     up = true;
     await p.fire("online");
@@ -288,7 +301,7 @@ test("where nothing can be stored it waits in memory", async () => {
 });
 
 test("a route change with a referral is recorded, and no address twice", async () => {
-  const p = page({ policy: nonce });
+  const p = page({ reads: false });
   await p.load();
   for (const at of ["#/cart?via=bob", "#/cart?via=bob", "#/", "#/cart?via=bob"]) {
     p.scope.location.href = "https://shop.example/" + at;
@@ -298,7 +311,7 @@ test("a route change with a referral is recorded, and no address twice", async (
 });
 
 test("a router's change of address is noticed, with the Navigation API and without", async () => {
-  const old = page({ policy: nonce });
+  const old = page({ reads: false });
   await old.load();
   old.scope.history.pushState({}, "", "/a?via=alice");
   await settle();
@@ -309,7 +322,7 @@ test("a router's change of address is noticed, with the Navigation API and witho
 
   const navigation = new EventTarget();
   const change = (scope) => (scope.navigation = navigation);
-  const p = page({ policy: nonce, change });
+  const p = page({ change, reads: false });
   const { pushState } = p.scope.history;
   await p.load();
   assert.equal(p.scope.history.pushState, pushState, "nothing is wrapped");
@@ -330,10 +343,11 @@ test("a page that comes out of the back/forward cache learns what others have", 
 });
 
 test("a prerendered page counts when it is shown", async () => {
-  const p = page({ url: landing, policy: nonce });
+  const p = page({ url: landing });
   p.document.prerendering = true;
   await p.load();
   assert.deepEqual(p.requests, []);
+  p.document.prerendering = false;
   await p.fire("prerenderingchange", p.documentEvents);
   assert.equal(p.requests.length, 1);
 });
@@ -341,7 +355,6 @@ test("a prerendered page counts when it is shown", async () => {
 test("signup, bind and codes", async () => {
   const p = page({
     url: landing,
-    policy: nonce,
     answer: ({ to }) =>
       to.endsWith("/s") ? 201 : to.endsWith("/b") ? 204 : to.endsWith("/c/sav%2Fe%20") ? { code: "SAV/E", valid: true, cid: "clk9", discount: { amount: 7 }, data: { discount: { amount: 7 }, affiliateCoupons: [{ code: "SAV/E" }] } } : to.includes("/c/") ? { code: "NOPE", valid: false } : { cid: "clk1" },
     change: (scope) => (scope.Response = Response),
@@ -368,7 +381,7 @@ test("signup, bind and codes", async () => {
 
 test("before consent the click is bare, and travels in the address", async () => {
   const script = ours({ "data-requires-consent": "true" });
-  const p = page({ url: "https://shop.example/sale?via=alice&a=b%20c#top", script, policy: nonce });
+  const p = page({ url: "https://shop.example/sale?via=alice&a=b%20c#top", script });
   await p.load();
   assert.equal(p.scope.Affonso.isConsentRequired(), true);
   assert.equal(p.bodies()[0].hasConsent, false);
@@ -395,7 +408,7 @@ test("the address carries the click whatever it held", async () => {
     ["https://shop.example/?via=alice#top", "https://shop.example/?via=alice&affonso_id=clk1#top"],
     ["https://shop.example/?affonso_id=clk1", undefined],
   ]) {
-    const p = page({ url, script, policy: nonce });
+    const p = page({ url, script, reads: false });
     await p.load();
     const replaced = p.events.find(([kind]) => kind === "replace");
     assert.equal(replaced?.[2], carried);
@@ -423,7 +436,7 @@ test("consent without a referral asks nobody; a failed one can be given again", 
   assert.deepEqual(none.requests, []);
 
   let up = true;
-  const p = page({ url: landing, script, policy: nonce, answer: () => (up ? { cid: "clk1" } : undefined) });
+  const p = page({ url: landing, script, answer: () => (up ? { cid: "clk1" } : undefined) });
   await p.load();
   up = false;
   assert.equal(await p.scope.affonsoConsentGranted(), false);

@@ -1,6 +1,6 @@
 import { gone, passed } from "./time";
 import { parameters, workerName } from "./site";
-import { base, isSameOrigin, settings, tag } from "./tag";
+import { base, settings, tag } from "./tag";
 
 /** Fields of `/track`; `url`, an address or its query, stands for all that an address can hold. */
 export type Fields = Record<string, string>;
@@ -27,29 +27,23 @@ const holds = (part: string): boolean => names.test(unescape(part));
 export const canRefer = (): boolean => holds(location.search + location.hash);
 
 /**
- * Whether the part that reads addresses here can be loaded without breaking a policy. A nonce, a digest or a `<meta>` tells of a
- * page's policy that may not allow our path; `data-parser="edge"` is for policies that nothing on the page tells of
- * (`worker-src 'none'`, a list of trusted types without `usher`).
+ * Whether the part that reads addresses here can be loaded: a page that lists digests would report it, and `data-parser="edge"` is
+ * for policies that nothing on the page tells of (`worker-src 'none'`, a list of trusted types without `usher`).
  */
-const mayLoad = (): boolean =>
-  isSameOrigin &&
-  settings.parser !== "edge" &&
-  !tag!.nonce &&
-  !tag!.integrity &&
-  !document.querySelector('script[nonce],meta[http-equiv="content-security-policy" i]');
+const mayLoad = (): boolean => base().startsWith(location.origin + "/") && settings.parser !== "edge" && !tag!.integrity;
 
 /**
- * Reads the address: its fields, or null when it holds no referral after all. What the site was asked for (`isAsked`), but for the
+ * Reads the address: its fields, or 0 when it holds no referral after all. What the site was asked for (`isAsked`), but for the
  * fragment, is no news to the edge, so it may read that at once. What only the browser knows is read in the browser where that
  * can be.
  */
-export const read = async (isAsked: boolean): Promise<Fields | null> => {
+export const read = async (isAsked: boolean): Promise<Fields | 0> => {
   const { hash, href, search } = location;
   const isInside = !isAsked || holds(hash);
-  let fields: Fields | null | undefined | void = undefined;
+  let fields: Fields | 0 | void = undefined;
   if (isInside && mayLoad()) {
-    const part: Promise<typeof import("./worker")> = import(base + "/" + workerName);
-    fields = await Promise.race([part.then(({ read }) => read(href, parameters)).catch(() => {}), passed(WORKER_MS), gone]);
+    const part: Promise<typeof import("./worker")> = import(base() + "/" + workerName);
+    fields = await Promise.race([part.then((part) => part.read(href, parameters)).catch(() => {}), passed(WORKER_MS), gone]);
   }
-  return fields === undefined ? { url: (isInside ? href : search).slice(0, MAX_URL_CHARS) } : fields!;
+  return fields ?? { url: (isInside ? href : search).slice(0, MAX_URL_CHARS) };
 };

@@ -45,16 +45,17 @@ const search = (node: any): void => {
   node.querySelectorAll?.(selector).forEach(decorate);
 };
 const decorate = (element: any): void => {
-  const name = ["href", "action"].find((name) => element[name]);
-  if (!name) {
+  const name = element.href ? "href" : "action";
+  const address = element[name];
+  if (!address) {
     if (isFree(element.getAttribute("client-reference-id"))) element.setAttribute("client-reference-id", id);
-  } else if (decorated(element[name]) !== element[name]) {
-    element[name] = decorated(element[name]);
+  } else if (decorated(address) !== address) {
+    element[name] = decorated(address);
   }
 };
 
 const observe = (records: any): void => {
-  if ((window as any).Paddle) more((part, loan) => part.paddle(loan));
+  if ((window as any).Paddle) more("paddle");
   // An event has none.
   records.forEach?.(({ target, addedNodes }: MutationRecord) => (addedNodes[0] ? addedNodes.forEach(search) : search(target)));
 };

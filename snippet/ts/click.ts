@@ -1,5 +1,6 @@
 import type { AffonsoCoupon, AffonsoDiscount } from "../usher";
 import { decoratePage } from "./checkout";
+import { tag } from "./tag";
 import { after } from "./time";
 
 /** What came with the click. */
@@ -49,16 +50,25 @@ export const take = (answer?: { cid?: unknown; data?: Offer | null } | null): vo
   }
 };
 
-/** Takes an earlier visit's cookie: the id at once, the event when the rest of the page can have its listeners. */
-export const takeCookie = (): void => {
-  const id = cookie("affonso_referral");
+/** Looks for an earlier visit's cookie. Browsers keep cookies in another process, and `document.cookie` holds the page until that answers. */
+const readCookie = async (): Promise<void> => {
+  const { cookieStore } = window as any;
+  // Who waits for the tag is told at once.
+  const id = cookieStore && tag!.async ? decodeURIComponent((await cookieStore.get("affonso_referral")).value) : cookie("affonso_referral");
   if (id) {
     window.affonso_referral = id;
     decoratePage();
+    // The rest of the page can have its listeners then.
     if (document.readyState === "loading") {
       document.addEventListener("DOMContentLoaded", announce);
     } else {
-      after(Promise.resolve(), announce);
+      after(announce);
     }
   }
+};
+
+/** Whether there is an earlier click is known then. */
+export let looked: Promise<void>;
+export const takeCookie = (): void => {
+  looked = readCookie().catch(() => {});
 };

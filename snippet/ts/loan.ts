@@ -11,7 +11,7 @@ let part: Promise<Part> | undefined;
  * Does something with `more.ts`, which is loaded once it is needed. The nonce of our tag holds for it too; a page that lists
  * digests of scripts would report it.
  */
-export const more = (step: (part: Part, loan: import("./more").Loan) => unknown): Promise<any> =>
-  (part ||= tag!.integrity ? Promise.reject() : import(base + "/" + moreName))
-    .then((part) => step(part, [window, clickId, grant, refuse, base + "/" + consentName, keys]))
+export const more = (what: keyof Part): Promise<any> =>
+  (part ||= tag!.integrity ? Promise.reject() : import(base() + "/" + moreName))
+    .then((part) => part[what]([window, clickId, grant, refuse, base() + "/" + consentName, keys]))
     .catch(() => false);

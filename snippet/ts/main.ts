@@ -4,12 +4,15 @@ import { request } from "./net";
 import { more } from "./loan";
 import { deliver, queued } from "./queue";
 import { bindName, codesName, signupsName } from "./site";
-import { consentRequired } from "./tag";
-import { grant, reading, resume, visit } from "./visit";
+import { consentRequired, tag } from "./tag";
+import { after } from "./time";
+import { grant, resume, visit } from "./visit";
 
 /** Sends what belongs to a click, when there is one or one is on its way. Whether it was taken. */
 const post = (name: string, fields: object): Promise<boolean> =>
-  reading.then(async () => !!(clickId() || queued()[0]) && deliver(name, { click_id: clickId(), ...fields })).catch(() => false);
+  visit()
+    .then(() => (clickId() || queued()[0] ? deliver(name, { click_id: clickId(), ...fields }) : false))
+    .catch(() => false);
 
 /** Tells when a script changes the address without a load. */
 const watchAddress = (): void => {
@@ -29,12 +32,14 @@ const watchAddress = (): void => {
 };
 
 const start = (): void => {
+  takeCookie();
   resume();
   addEventListener("online", resume);
   addEventListener("pageshow", ({ persisted }: PageTransitionEvent) => {
     if (persisted) takeCookie();
     resume();
   });
+  document.addEventListener("prerenderingchange", visit);
   watchAddress();
 };
 
@@ -61,11 +66,11 @@ if (!window.Affonso?.applyCode) {
     bind: (orderId) => post(bindName, { order_id: String(orderId) }),
   };
   window.affonsoConsentGranted = grant;
-  window.affonsoConsentWithdrawn = () => more((part, loan) => part.withdraw(loan));
-  if (consentRequired) more((part, loan) => part.managers(loan));
-  takeCookie();
-  if ((document as { prerendering?: boolean }).prerendering) {
-    document.addEventListener("prerenderingchange", start);
+  window.affonsoConsentWithdrawn = () => more("withdraw");
+  if (consentRequired) more("managers");
+  // Who waits for the tag may look right behind it.
+  if (tag!.async) {
+    after(start);
   } else {
     start();
   }

@@ -10,7 +10,7 @@ const ANSWER_MS = 2e4;
  */
 export const request = async (path: string, body: object): Promise<[isTaken: boolean, answer: any] | undefined> => {
   try {
-    const response = await fetch(base + "/" + path, {
+    const response = await fetch(base() + "/" + path, {
       method: "POST",
       body: JSON.stringify(body),
       credentials: "include",

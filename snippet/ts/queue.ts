@@ -44,9 +44,10 @@ export const queued = (): string[] =>
 const attempt = async (): Promise<void> => {
   for (const key of queued()) {
     const { name, fields } = JSON.parse(waiting()[key]!);
+    const isClick = name === trackName;
     // A lead may have waited together with its click.
-    fields.click_id ||= clickId();
-    const said = name === trackName || fields.click_id ? await request(name, { programId: settings.affonso, ...fields }) : [false];
+    if (!isClick) fields.click_id ||= clickId();
+    const said = isClick || fields.click_id ? await request(name, { programId: settings.affonso, ...fields }) : [false];
     if (!said) return;
     taken[key] = said[0]!;
     delete waiting()[key];
@@ -54,8 +55,8 @@ const attempt = async (): Promise<void> => {
   }
 };
 
-let flushing: Promise<unknown> = Promise.resolve();
-export const flush = (): Promise<unknown> => (flushing = after(flushing, attempt));
+let flushing: Promise<unknown> | undefined;
+export const flush = (): Promise<unknown> => (flushing = after(attempt, flushing));
 
 /** Sends it, now or when the edge can be reached. Whether it was now. */
 export const deliver = async (name: string, fields: object): Promise<boolean> => {

@@ -1,12 +1,8 @@
 import { asksConsent, honoursGpc } from "./site";
 
+const current = document.currentScript as HTMLScriptElement | null;
 /** Our own tag. `currentScript` is null in modules and with some loaders, and another script's when we were bundled. */
-const find = (): HTMLScriptElement | null => {
-  const current = document.currentScript as HTMLScriptElement | null;
-  return current?.dataset.affonso ? current : document.querySelector("script[data-affonso]") || current;
-};
-
-export const tag = find();
+export const tag: HTMLScriptElement | null = current?.dataset.affonso ? current : document.querySelector("script[data-affonso]") || current;
 /** What our tag says in its `data-` attributes. */
 export const settings: Partial<Record<"affonso" | "apiBase" | "domains" | "parser" | "requiresConsent", string>> = tag?.dataset || {};
 
@@ -14,14 +10,14 @@ export const consentRequired = !!asksConsent || settings.requiresConsent === "tr
 /** The browser says that the visitor wants none of this (<https://www.w3.org/TR/gpc/>). */
 export const optedOut = !!honoursGpc && (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
 
+/** What the site was asked for; a script may change the address later. */
+export const asked = location.href;
+
 /**
  * Where our requests go, without a slash at its end: `data-api-base`, else the folder of our own file. The platform's
- * guide also names it `js/pixel.min.js` below the base.
+ * guide also names it `js/pixel.min.js` below the base. Most pages ask for nothing, and need none of it.
  */
-const findBase = (): string => {
-  const { origin, pathname } = new URL(settings.apiBase ? settings.apiBase + "/" : tag!.src, location.href);
+export const base = (): string => {
+  const { origin, pathname } = new URL(settings.apiBase ? settings.apiBase + "/" : tag!.src, asked);
   return origin + pathname.replace(/\/*(js\/pixel\.min\.js|[^/]*)$/, "");
 };
-
-export const base = findBase();
-export const isSameOrigin = base.startsWith(location.origin + "/");

@@ -7,7 +7,7 @@ export const passed = (ms?: number): Promise<void> => new Promise((resolve) => s
  * What comes after the last step, in a task of its own: a slow machine takes a while for its first look into the browser's store, and
  * another for a request. The page has its turn between them. What fails stops nothing that comes later.
  */
-export const after = (last: Promise<unknown>, step: () => unknown): Promise<unknown> =>
+export const after = (step: () => unknown, last: Promise<unknown> = Promise.resolve()): Promise<unknown> =>
   last
     .then(() => Promise.race([passed(), gone]))
     .then(step)

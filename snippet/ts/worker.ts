@@ -16,18 +16,18 @@ interface TrustedTypes {
 let policy: ReturnType<TrustedTypes["createPolicy"]> | undefined;
 const workerUrl = (): string => {
   const { trustedTypes } = self as { trustedTypes?: TrustedTypes };
+  // A nonce or a `<meta>` tells of a policy that may not allow our path, and what a policy for types says to it cannot be known.
+  if (trustedTypes?.defaultPolicy || document.querySelector('script[nonce],meta[http-equiv="content-security-policy" i]')) throw 0;
   if (!trustedTypes) return import.meta.url;
-  // What the page's own policy says to our address cannot be known.
-  if (trustedTypes.defaultPolicy) throw 0;
   policy ||= trustedTypes.createPolicy("usher", { createScriptURL: (same) => same });
   return policy.createScriptURL(import.meta.url);
 };
 
-/** The fields of `/track`, null when the address holds no referral, undefined when it could not be read here. */
-export const read = (url: string, parameters: string): Promise<Fields | null | undefined> =>
+/** The fields of `/track`, 0 when the address holds no referral, undefined when it could not be read here. */
+export const read = (url: string, parameters: string): Promise<Fields | 0 | undefined> =>
   new Promise((resolve) => {
     const worker = new Worker(workerUrl(), { type: "module" });
-    worker.onmessage = ({ data }: MessageEvent<Fields | null | undefined>) => resolve(data);
+    worker.onmessage = ({ data }: MessageEvent<Fields | 0 | undefined>) => resolve(data);
     worker.onerror = (event) => {
       event.preventDefault();
       resolve(undefined);
@@ -62,7 +62,7 @@ const answer = async ({ data: [url, parameters] }: MessageEvent<[string, string]
     const file = await fetch(WASM_NAME);
     // A proxy that adds a policy to every answer adds it to this worker's too: compiling would be a violation.
     if (file.ok && !file.headers.has("content-security-policy")) {
-      fields = JSON.parse(parse(await file.arrayBuffer(), url, parameters) || "null");
+      fields = JSON.parse(parse(await file.arrayBuffer(), url, parameters) || "0");
     }
   } catch {
     // the page then sends the address as it is
