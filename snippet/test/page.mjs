@@ -137,8 +137,8 @@ export const page = ({
       script.runInContext(scope);
       await settle();
     },
-    fire: async (name, on = window) => {
-      on.dispatchEvent(new Event(name));
+    fire: async (name, on = window, more = {}) => {
+      on.dispatchEvent(Object.assign(new Event(name), more));
       await settle();
     },
     documentEvents: target,

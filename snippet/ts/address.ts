@@ -1,6 +1,6 @@
 import { gone, passed } from "./time";
 import { parameters, workerName } from "./site";
-import { base, settings, tag } from "./tag";
+import { askedAddress, base, settings, tag } from "./tag";
 
 /** Fields of `/track`; `url`, an address or its query, stands for all that an address can hold. */
 export type Fields = Record<string, string>;
@@ -22,9 +22,8 @@ try {
 }
 const names = RegExp("[?&#](" + affiliates + "affonso_id)=");
 
-/** Whether a part of the address can hold a referral. `unescape` never throws, and names may be percent-encoded. */
-const holds = (part: string): boolean => names.test(unescape(part));
-export const canRefer = (): boolean => holds(location.search + location.hash);
+/** Whether an address, or a part of it, can hold a referral. `unescape` never throws, and names may be percent-encoded. */
+export const canRefer = (address: string): boolean => names.test(unescape(address));
 
 /**
  * Whether the part that reads addresses here can be loaded: a page that lists digests would report it, and `data-parser="edge"` is
@@ -33,13 +32,12 @@ export const canRefer = (): boolean => holds(location.search + location.hash);
 const mayLoad = (): boolean => base().startsWith(location.origin + "/") && settings.parser !== "edge" && !tag!.integrity;
 
 /**
- * Reads the address: its fields, or 0 when it holds no referral after all. What the site was asked for (`isAsked`), but for the
- * fragment, is no news to the edge, so it may read that at once. What only the browser knows is read in the browser where that
- * can be.
+ * Reads an address: its fields, or 0 when it holds no referral after all. What the site was asked for, but for the fragment, is no
+ * news to the edge, so it may read that at once. What only the browser knows is read in the browser where that can be.
  */
-export const read = async (isAsked: boolean): Promise<Fields | 0> => {
-  const { hash, href, search } = location;
-  const isInside = !isAsked || holds(hash);
+export const read = async (href: string): Promise<Fields | 0> => {
+  const { hash, search } = new URL(href);
+  const isInside = href !== askedAddress || canRefer(hash);
   let fields: Fields | 0 | void = undefined;
   if (isInside && mayLoad()) {
     const part: Promise<typeof import("./worker")> = import(base() + "/" + workerName);

@@ -10,11 +10,7 @@ const places: [place: string, field: string][] = [
   ["checkout.dodopayments.com", "metadata_affonso_referral"],
   ["creem.io/payment", "metadata[affonso_referral]"],
 ];
-// Where there are none, "" and "undefined" are in no address.
-for (const domain of (domains + "," + settings.domains).split(","))
-  if (!("." + location.hostname).endsWith("." + domain)) places.push([domain, "affonso_id"]);
-const selector =
-  places.map(([place]) => `a[href*="${place}"],form[action*="${place}"]`) + ",stripe-buy-button,stripe-pricing-table";
+let selector: string;
 
 let id: string | undefined;
 /** The id before this one. Where it stands the new one takes its place; nobody else's value is touched. */
@@ -61,6 +57,10 @@ const observe = (records: any): void => {
 };
 
 const watch = (): void => {
+  // Where there are none, "" and "undefined" are in no address.
+  for (const domain of (domains + "," + settings.domains).split(","))
+    if (!("." + location.hostname).endsWith("." + domain)) places.push([domain, "affonso_id"]);
+  selector = places.map(([place]) => `a[href*="${place}"],form[action*="${place}"]`) + ",stripe-buy-button,stripe-pricing-table";
   new MutationObserver(observe).observe(document, { subtree: true, childList: true, attributeFilter: ["href"] });
   document.addEventListener("load", observe, true);
   // The browser puts a form's fields where its address had a query.
@@ -86,8 +86,8 @@ export const decoratePage = (): void => {
   try {
     before = id;
     id = clickId();
-    if (id) search(document);
     if (!before) watch();
+    if (id) search(document);
   } catch {
     // a page that has no such things
   }

@@ -4,9 +4,9 @@ import { request } from "./net";
 import { more } from "./loan";
 import { deliver, queued } from "./queue";
 import { bindName, codesName, signupsName } from "./site";
-import { consentRequired, tag } from "./tag";
+import { askedAddress, consentRequired, tag } from "./tag";
 import { after } from "./time";
-import { grant, resume, visit } from "./visit";
+import { grant, resume, resumeAt, visit } from "./visit";
 
 /** Sends what belongs to a click, when there is one or one is on its way. Whether it was taken. */
 const post = (name: string, fields: object): Promise<boolean> =>
@@ -17,26 +17,23 @@ const post = (name: string, fields: object): Promise<boolean> =>
 /** Tells when a script changes the address without a load. */
 const watchAddress = (): void => {
   addEventListener("popstate", visit);
-  const { navigation } = window as { navigation?: EventTarget };
-  if (navigation) {
-    navigation.addEventListener("currententrychange", visit);
-  } else {
-    for (const name of ["pushState", "replaceState"] as const) {
-      const change = history[name];
-      history[name] = function (...all) {
-        change.apply(this, all);
-        visit();
-      };
-    }
+  for (const name of ["pushState", "replaceState"] as const) {
+    const change = history[name];
+    history[name] = function (...all) {
+      change.apply(this, all);
+      visit();
+    };
   }
 };
 
 const start = (): void => {
   takeCookie();
-  resume();
+  resumeAt(askedAddress);
+  visit();
   addEventListener("online", resume);
   addEventListener("pageshow", ({ persisted }: PageTransitionEvent) => {
-    if (persisted) takeCookie();
+    if (!persisted) return;
+    takeCookie();
     resume();
   });
   document.addEventListener("prerenderingchange", visit);

@@ -1,8 +1,13 @@
 import { asksConsent, honoursGpc } from "./site";
 
-const current = document.currentScript as HTMLScriptElement | null;
+/**
+ * Written in by the build, which runs a tag that nobody waits for in a task of its own: what `currentScript` and the page's address
+ * were before it. A router may have changed the address by then.
+ */
+declare const current: HTMLScriptElement | null, asked: string;
+export const askedAddress = asked;
 /** Our own tag. `currentScript` is null in modules and with some loaders, and another script's when we were bundled. */
-export const tag: HTMLScriptElement | null = current?.dataset.affonso ? current : document.querySelector("script[data-affonso]") || current;
+export const tag = current?.dataset.affonso ? current : (document.querySelector("script[data-affonso]") as HTMLScriptElement | null) || current;
 /** What our tag says in its `data-` attributes. */
 export const settings: Partial<Record<"affonso" | "apiBase" | "domains" | "parser" | "requiresConsent", string>> = tag?.dataset || {};
 
@@ -10,14 +15,11 @@ export const consentRequired = !!asksConsent || settings.requiresConsent === "tr
 /** The browser says that the visitor wants none of this (<https://www.w3.org/TR/gpc/>). */
 export const optedOut = !!honoursGpc && (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
 
-/** What the site was asked for; a script may change the address later. */
-export const asked = location.href;
-
 /**
  * Where our requests go, without a slash at its end: `data-api-base`, else the folder of our own file. The platform's
  * guide also names it `js/pixel.min.js` below the base. Most pages ask for nothing, and need none of it.
  */
 export const base = (): string => {
-  const { origin, pathname } = new URL(settings.apiBase ? settings.apiBase + "/" : tag!.src, asked);
+  const { origin, pathname } = new URL(settings.apiBase ? settings.apiBase + "/" : tag!.src, askedAddress);
   return origin + pathname.replace(/\/*(js\/pixel\.min\.js|[^/]*)$/, "");
 };

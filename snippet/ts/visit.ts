@@ -2,7 +2,7 @@ import { type Fields, canRefer, read } from "./address";
 import { clickId, looked } from "./click";
 import { allowStore, deliver, flush, queued } from "./queue";
 import { trackName } from "./site";
-import { asked, consentRequired, optedOut } from "./tag";
+import { consentRequired, optedOut } from "./tag";
 import { after } from "./time";
 
 /** undefined: nobody has to ask. */
@@ -16,24 +16,25 @@ let fields: Fields | 0 | undefined;
 let reading: Promise<unknown> | undefined;
 
 /** Looks at the address. One that only hands over the click that is known holds nothing new. */
-const look = async (): Promise<void> => {
+const look = async (href: string): Promise<void> => {
   if ((document as { prerendering?: boolean }).prerendering) return;
   await looked;
-  const { href } = location;
-  if (!seen.includes(href) && canRefer() && !href.includes("affonso_id=" + window.affonso_referral)) {
+  if (!seen.includes(href) && canRefer(href) && !href.includes("affonso_id=" + window.affonso_referral)) {
     seen.push(href);
-    fields = await read(href === asked);
+    fields = await read(href);
     if (fields) report();
   }
 };
-export const visit = (): Promise<unknown> => (reading = after(look, reading));
+const visitTo = (href: string): Promise<unknown> => (reading = after(() => look(href), reading));
+export const visit = (): Promise<unknown> => visitTo(location.href);
 
 /** Sends what waits, and looks at the address. */
-export const resume = (): void => {
+export const resumeAt = (href: string): void => {
   allowStore(hasConsent !== false);
   flush();
-  visit();
+  visitTo(href);
 };
+export const resume = (): void => resumeAt(location.href);
 
 /** Consent was given: what was recorded before it becomes a whole click. Whether all has reached the edge. */
 export const grant = async (): Promise<boolean> => {

@@ -14,6 +14,11 @@ use super::{
 /// Browsers of 2020 and later; WebAssembly with reference types needs those of 2022, and the page does without.
 const JS_TARGET: &str = "--target=es2020";
 
+/// Whatever a page has done to the browser, nothing is thrown into it. A tag that nobody waits for keeps what a later task would not
+/// find any more, and lets the page have its turn.
+const BEFORE: &str = "--banner:js=try{let current=document.currentScript,asked=location.href,run=()=>{try{";
+const AFTER: &str = "--footer:js=}catch{}};current?.async?setTimeout(run):run()}catch{}";
+
 /// Builds everything into `out`.
 pub(super) fn build(workspace: &Path, rustc: &Path, out: &Path) -> Result<()> {
     let snippet = workspace.join("snippet");
@@ -37,9 +42,7 @@ pub(super) fn build(workspace: &Path, rustc: &Path, out: &Path) -> Result<()> {
     let name = format!("--define:WASM_NAME=\"{wasm_name}\"");
     bundle(&snippet, "ts/worker.ts", &out.join("worker.js"), &["--format=esm", &name])?;
     bundle(&snippet, "ts/more.ts", &out.join("more.js"), &["--format=esm"])?;
-    // Whatever a page has done to the browser, nothing is thrown into it.
-    let guarded = ["--format=iife", "--banner:js=try{", "--footer:js=}catch{}"];
-    bundle(&snippet, "ts/main.ts", &out.join("pixel.js"), &guarded)?;
+    bundle(&snippet, "ts/main.ts", &out.join("pixel.js"), &["--format=iife", BEFORE, AFTER])?;
     let worker_name = format!("{}.js", short_hash(&out.join("worker.js"))?);
     let more_name = format!("{}.js", short_hash(&out.join("more.js"))?);
     fs::write(out.join("names.rs"), names(&wasm_name, &worker_name, &more_name))?;
