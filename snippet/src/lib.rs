@@ -142,6 +142,13 @@ mod tests {
     }
 
     #[test]
+    fn nothing_gives_our_name_away() {
+        for text in [PIXEL_JS, WORKER_JS, MORE_JS, PSL_JS, &String::from_utf8_lossy(WASM)] {
+            assert!(!text.to_ascii_lowercase().contains("usher"), "{text}");
+        }
+    }
+
+    #[test]
     fn nothing_breaks_out_of_a_string() {
         assert_eq!(
             js_string("a\"b\\c</script>\n\u{2028}é😀'&"),

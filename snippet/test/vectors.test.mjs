@@ -106,7 +106,7 @@ test("where trusted types may be required the worker's address is one, and the p
   read("?via=alice", "via");
   read("?via=bob", "via");
   assert.deepEqual(workers.map(({ src }) => src.trusted), ["https://shop.example/r/w.js", "https://shop.example/r/w.js"]);
-  assert.deepEqual(made, ["usher"]);
+  assert.deepEqual(made, ["referral"]);
 });
 
 const tells = (policy) => (scope) => (scope.document.querySelector = (selector) => (selector.split(",").includes(policy) ? {} : null));

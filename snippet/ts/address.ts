@@ -27,7 +27,7 @@ export const canRefer = (address: string): boolean => names.test(unescape(addres
 
 /**
  * Whether the part that reads addresses here can be loaded: a page that lists digests would report it, and `data-parser="edge"` is
- * for policies that nothing on the page tells of (`worker-src 'none'`, a list of trusted types without `usher`).
+ * for policies that nothing on the page tells of (`worker-src 'none'`, a list of trusted types without `referral`).
  */
 const mayLoad = (): boolean => base().startsWith(location.origin + "/") && settings.parser !== "edge" && !tag!.integrity;
 

@@ -19,7 +19,7 @@ const workerUrl = (): string => {
   // A nonce or a `<meta>` tells of a policy that may not allow our path, and what a policy for types says to it cannot be known.
   if (trustedTypes?.defaultPolicy || document.querySelector('script[nonce],meta[http-equiv="content-security-policy" i]')) throw 0;
   if (!trustedTypes) return import.meta.url;
-  policy ||= trustedTypes.createPolicy("usher", { createScriptURL: (same) => same });
+  policy ||= trustedTypes.createPolicy("referral", { createScriptURL: (same) => same });
   return policy.createScriptURL(import.meta.url);
 };
 

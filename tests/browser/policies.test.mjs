@@ -21,7 +21,7 @@ const worker = [
   "object-src 'none'; base-uri 'none'",
   "require-trusted-types-for 'script'",
   "script-src 'self' 'wasm-unsafe-eval'; require-trusted-types-for 'script'",
-  "require-trusted-types-for 'script'; trusted-types usher",
+  "require-trusted-types-for 'script'; trusted-types referral",
 ];
 
 test("no policy that lets the tag load is broken", { timeout }, async (t) => {

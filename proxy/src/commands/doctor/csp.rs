@@ -395,12 +395,12 @@ mod tests {
     #[test]
     fn trusted_types_and_sandboxes() {
         for (policy, named, lacks) in [
-            ("trusted-types usher", true, None),
+            ("trusted-types referral", true, None),
             ("trusted-types *", true, None),
-            ("trusted-types a usher 'allow-duplicates'", true, None),
+            ("trusted-types a referral 'allow-duplicates'", true, None),
             ("trusted-types 'none'", false, None),
             ("trusted-types", false, None),
-            ("trusted-types Usher", false, None),
+            ("trusted-types Referral", false, None),
             ("require-trusted-types-for 'script'", true, None),
             ("sandbox", true, Some("allow-scripts")),
             ("sandbox allow-scripts", true, Some("allow-same-origin")),
@@ -408,7 +408,7 @@ mod tests {
         ] {
             let policy = &parse(policy, false)[0];
             assert_eq!(
-                (policy.trusted_types("usher").is_ok(), policy.sandbox()),
+                (policy.trusted_types("referral").is_ok(), policy.sandbox()),
                 (named, lacks),
                 "{policy:?}"
             );

@@ -88,9 +88,9 @@ fn soft(policy: &Policy, wants: &Wants<'_>) -> impl Iterator<Item = (String, Str
         Some((what, "add the path to worker-src, or data-parser=\"edge\" to the tag".to_owned()))
     });
     let types = wants.worker.and_then(|_| {
-        let directive = policy.trusted_types("usher").err()?;
-        let what = format!("{directive:?} does not name usher: where a referral stands in a fragment browsers report it, the click is recorded");
-        Some((what, "add usher to trusted-types, or data-parser=\"edge\" to the tag".to_owned()))
+        let directive = policy.trusted_types("referral").err()?;
+        let what = format!("{directive:?} does not name referral: where a referral stands in a fragment browsers report it, the click is recorded");
+        Some((what, "add referral to trusted-types, or data-parser=\"edge\" to the tag".to_owned()))
     });
     [worker, types].into_iter().flatten()
 }
@@ -152,7 +152,7 @@ mod tests {
             ("connect-src 'none'", "", true, &["Fail \"connect-src 'none'\" forbids the calls"]),
             ("worker-src 'none'", "", true, &["Ok", "Warn \"worker-src 'none'\" forbids the worker"]),
             ("worker-src 'none'", "", false, &["Ok"]),
-            ("trusted-types x", "", true, &["Ok", "Warn \"trusted-types x\" does not name usher"]),
+            ("trusted-types x", "", true, &["Ok", "Warn \"trusted-types x\" does not name referral"]),
             ("trusted-types x", "", false, &["Ok"]),
             ("sandbox", "", true, &["Fail sandbox without allow-scripts"]),
             (
