@@ -1,4 +1,4 @@
-import { gone, passed } from "./time";
+import { beforeItGoes, passed } from "./time";
 import { parameters, workerName } from "./site";
 import { askedAddress, base, settings, tag } from "./tag";
 
@@ -41,7 +41,7 @@ export const read = async (href: string): Promise<Fields | 0> => {
   let fields: Fields | 0 | void = undefined;
   if (isInside && mayLoad()) {
     const part: Promise<typeof import("./worker")> = import(base() + "/" + workerName);
-    fields = await Promise.race([part.then((part) => part.read(href, parameters)).catch(() => {}), passed(WORKER_MS), gone]);
+    fields = await beforeItGoes(part.then((part) => part.read(href, parameters)).catch(() => {}), passed(WORKER_MS));
   }
   return fields ?? { url: (isInside ? href : search).slice(0, MAX_URL_CHARS) };
 };

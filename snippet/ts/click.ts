@@ -1,7 +1,7 @@
 import type { AffonsoCoupon, AffonsoDiscount } from "../usher";
 import { decoratePage } from "./checkout";
 import { tag } from "./tag";
-import { after } from "./time";
+import { after, beforeItGoes } from "./time";
 
 /** What came with the click. */
 interface Offer {
@@ -70,5 +70,5 @@ const readCookie = async (): Promise<void> => {
 /** Whether there is an earlier click is known then. */
 export let looked: Promise<void>;
 export const takeCookie = (): void => {
-  looked = readCookie().catch(() => {});
+  looked = beforeItGoes(readCookie().catch(() => {}));
 };

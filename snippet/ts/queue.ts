@@ -43,7 +43,7 @@ export const queued = (): string[] =>
 /** Sends what waits, in its order, as far as the edge can be reached. What it will not take later either does not wait any longer. */
 const attempt = async (): Promise<void> => {
   for (const key of queued()) {
-    const { name, fields } = JSON.parse(waiting()[key]!);
+    const [name, fields] = JSON.parse(waiting()[key]!);
     const isClick = name === trackName;
     // A lead may have waited together with its click.
     if (!isClick) fields.click_id ||= clickId();
@@ -61,7 +61,7 @@ export const flush = (): Promise<unknown> => (flushing = after(attempt, flushing
 /** Sends it, now or when the edge can be reached. Whether it was now. */
 export const deliver = async (name: string, fields: object): Promise<boolean> => {
   const key = keys + Date.now() + count++;
-  const item = JSON.stringify({ name, fields });
+  const item = JSON.stringify([name, fields]);
   try {
     waiting()[key] = item;
   } catch {

@@ -1,7 +1,11 @@
-/** The page goes, and with it every task that has not begun. */
-export const gone = new Promise<void>((resolve) => addEventListener("pagehide", () => resolve()));
-
-export const passed = (ms?: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/**
+ * Written in by the build, which waits in these ways too: until so many milliseconds have passed, and until the first of some promises
+ * or until the page goes, and with it every task that has not begun.
+ */
+declare const pause: (ms?: number) => Promise<void>;
+declare const firstOf: <T>(...all: T[]) => Promise<Awaited<T> | void>;
+export const passed = pause;
+export const beforeItGoes = firstOf;
 
 /**
  * What comes after the last step, in a task of its own: a slow machine takes a while for its first look into the browser's store, and
@@ -10,6 +14,6 @@ export const passed = (ms?: number): Promise<void> => new Promise((resolve) => s
  */
 export const after = (step: () => unknown, last: Promise<unknown> = Promise.resolve()): Promise<unknown> =>
   last
-    .then(() => Promise.race([document.hidden || passed(), gone]))
+    .then(() => firstOf(document.hidden || pause()))
     .then(step)
     .catch(() => {});

@@ -16,8 +16,9 @@ const JS_TARGET: &str = "--target=es2020";
 
 /// Whatever a page has done to the browser, nothing is thrown into it. A tag that nobody waits for keeps what a later task would not
 /// find any more, and lets the page have its turn.
-const BEFORE: &str = "--banner:js=try{let current=document.currentScript,asked=location.href,run=()=>{try{";
-const AFTER: &str = "--footer:js=}catch{}};current?.async?setTimeout(run):run()}catch{}";
+const BEFORE: &str = "--banner:js=try{let current=document.currentScript,asked=location.href,pause=e=>new Promise(t=>setTimeout(t,e)),\
+    gone=new Promise(e=>addEventListener('pagehide',()=>e())).catch(()=>{}),firstOf=(...e)=>Promise.race([...e,gone]),run=()=>{try{";
+const AFTER: &str = "--footer:js=}catch{}};current?.async?firstOf(pause()).then(run):run()}catch{}";
 
 /// Builds everything into `out`.
 pub(super) fn build(workspace: &Path, rustc: &Path, out: &Path) -> Result<()> {

@@ -83,21 +83,24 @@ export const visits = [
       await known(page);
     },
   },
-  {
-    name: "a tab that is closed at once",
+  ...[
+    ["a tab that is closed at once", "domcontentloaded", ""],
+    ["a tab that is closed as soon as the page is there", "load", " async"],
+  ].map(([name, waitUntil, how]) => ({
+    name,
     async walk({ newPage, affiliate, site, platform, go, make }) {
       const tab = await newPage();
-      await tab.goto(`https://www.shop.test/?via=${affiliate}`, { waitUntil: "domcontentloaded" });
+      await tab.goto(`https://www.shop.test/?via=${affiliate}`, { waitUntil });
       await tab.close();
       await quiet(site);
       // Firefox does not always let a request out that begins while its page ends. What it has written down goes with the next.
       const isThere = (await platform.received()).clicks.length > 0;
       if (make !== "chromium" && !isThere) await go("/");
     },
-    html: ({ tag }) => tag.replace(" async defer", ""),
+    html: ({ tag }) => tag.replace(" async defer", how),
     // Whoever closes a tab waits for no cookie.
     expect: { mayLack: true },
-  },
+  })),
   {
     name: "a page that is prefetched is no visit",
     expect: { clicks: [], domains: [] },
