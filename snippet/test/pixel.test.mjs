@@ -257,7 +257,8 @@ test("what does not reach the edge waits in the browser's store, and is sent onc
 });
 
 test("what waits outlives the page, in its order, and a lead waits with its click", async () => {
-  const store = { theme: "dark", t: "the page's own", t1: "{" };
+  const broken = { "t.1": "{", "t.2": "null", "t.3": "[]" };
+  const store = { theme: "dark", t: "the page's own", t1: "{", ...broken };
   const away = { store, answer: () => undefined };
   const first = page({ url: landing, ...away });
   await first.load();

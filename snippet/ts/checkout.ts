@@ -88,6 +88,8 @@ export const decoratePage = (): void => {
     id = clickId();
     if (!before) watch();
     if (id) search(document);
+    // Paddle may have been there first.
+    observe([]);
   } catch {
     // a page that has no such things
   }

@@ -41,9 +41,9 @@ const announce = (): void => {
 };
 
 /** Takes what the edge answered. An empty id leaves everything as it is. */
-export const take = (answer?: { cid?: unknown; data?: Offer | null } | null): void => {
+export const take = (answer?: { cid?: string; data?: Offer | null } | null): void => {
   if (answer?.cid) {
-    window.affonso_referral = "" + answer.cid;
+    window.affonso_referral = answer.cid;
     offer = answer.data || offer;
     announce();
     decoratePage();

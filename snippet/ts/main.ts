@@ -19,8 +19,8 @@ const watchAddress = (): void => {
   addEventListener("popstate", visit);
   for (const name of ["pushState", "replaceState"] as const) {
     const change = history[name];
-    history[name] = function (...all) {
-      change.apply(this, all);
+    history[name] = (...all) => {
+      change.apply(history, all);
       visit();
     };
   }
@@ -36,7 +36,6 @@ const start = (): void => {
     takeCookie();
     resume();
   });
-  document.addEventListener("prerenderingchange", visit);
   watchAddress();
 };
 

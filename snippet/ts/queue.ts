@@ -12,7 +12,7 @@ let mayStore = false;
 let place: Record<string, string> | undefined;
 /** Tells apart what begins to wait in one millisecond. */
 let count = 1e3;
-const taken: Record<string, boolean> = {};
+const taken: Record<string, boolean | undefined> = {};
 
 /** Whether this browser may store something. What waited in memory for consent, or in the store with it, is not sent then. */
 export const allowStore = (may: boolean): void => {
@@ -43,13 +43,18 @@ export const queued = (): string[] =>
 /** Sends what waits, in its order, as far as the edge can be reached. What it will not take later either does not wait any longer. */
 const attempt = async (): Promise<void> => {
   for (const key of queued()) {
-    const [name, fields] = JSON.parse(waiting()[key]!);
-    const isClick = name === trackName;
-    // A lead may have waited together with its click.
-    if (!isClick) fields.click_id ||= clickId();
-    const said = isClick || fields.click_id ? await request(name, { programId: settings.affonso, ...fields }) : [false];
+    let said: Awaited<ReturnType<typeof request>> | [] = [];
+    try {
+      const { name, fields } = JSON.parse(waiting()[key]!);
+      const isClick = name === trackName;
+      // A lead may have waited together with its click.
+      if (!isClick) fields.click_id ||= clickId();
+      if (isClick || fields.click_id) said = await request(name, { programId: settings.affonso, ...fields });
+    } catch {
+      // it is something else under a name like ours
+    }
     if (!said) return;
-    taken[key] = said[0]!;
+    taken[key] = said[0];
     delete waiting()[key];
     take(said[1]);
   }
@@ -61,7 +66,8 @@ export const flush = (): Promise<unknown> => (flushing = after(attempt, flushing
 /** Sends it, now or when the edge can be reached. Whether it was now. */
 export const deliver = async (name: string, fields: object): Promise<boolean> => {
   const key = keys + Date.now() + count++;
-  const item = JSON.stringify([name, fields]);
+  // No array: old libraries have them written otherwise.
+  const item = JSON.stringify({ name, fields });
   try {
     waiting()[key] = item;
   } catch {

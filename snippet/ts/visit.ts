@@ -17,7 +17,8 @@ let reading: Promise<unknown> | undefined;
 
 /** Looks at the address. One that only hands over the click that is known holds nothing new. */
 const look = async (href: string): Promise<void> => {
-  if ((document as { prerendering?: boolean }).prerendering) return;
+  // A page that is not shown yet is no visit yet.
+  if ((document as { prerendering?: boolean }).prerendering) await new Promise((shown) => document.addEventListener("prerenderingchange", shown));
   await looked;
   if (!seen.includes(href) && canRefer(href) && !href.includes("affonso_id=" + window.affonso_referral)) {
     seen.push(href);
