@@ -32,8 +32,12 @@ export interface AffonsoCode {
   /** False for a code that is unknown or does not hold now, and when nobody could be asked. */
   valid: boolean;
   discount?: AffonsoDiscount | null;
+  /** Why it is not valid: `unknown`, `expired`, … */
+  reason?: string;
   /** The click that the code has led to. */
   cid?: string;
+  /** What comes with that click: the code's discount, and the affiliate's coupons. */
+  data?: { discount: AffonsoDiscount | null; affiliateCoupons: AffonsoCoupon[] };
   [more: string]: unknown;
 }
 
