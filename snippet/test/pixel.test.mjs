@@ -194,6 +194,14 @@ test("an earlier visit's cookie is known at once and told once", async () => {
   assert.deepEqual(late.events, [["ready", "clk0"]]);
 });
 
+test("what came with the click stays when the edge has forgotten it", async () => {
+  const data = encodeURIComponent(JSON.stringify({ discount: { amount: 5 }, affiliateCoupons: [{ code: "A5" }] }));
+  const nothing = { discount: null, affiliateCoupons: [] };
+  const p = page({ url: landing, cookie: `affonso_referral=clk1; affonso_data=${data}`, answer: () => ({ cid: "clk1", data: nothing }) });
+  await p.load();
+  assert.deepEqual([{ ...p.scope.Affonso.getDiscount() }, p.scope.Affonso.getAffiliateCoupons().length], [{ amount: 5 }, 1]);
+});
+
 test("a tag that nobody waits for does not hold the page up with a look at its cookies", async () => {
   const value = "clk%2D0";
   for (const [get, id] of [[async () => ({ value }), "clk-0"], [async () => null, undefined], [() => Promise.reject(new TypeError("opaque")), undefined]]) {

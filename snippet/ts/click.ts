@@ -23,11 +23,12 @@ const cookie = (name: string): string | undefined => {
 
 export const clickId = (): string | undefined => window.affonso_referral || cookie("affonso_referral");
 
+/** The edge keeps the cookie in step with the click; it may have forgotten what came with one when it is asked again. */
 export const currentOffer = (): Offer => {
   try {
-    return offer || JSON.parse(cookie("affonso_data")!) || {};
+    return JSON.parse(cookie("affonso_data")!) || {};
   } catch {
-    return {};
+    return offer || {};
   }
 };
 
