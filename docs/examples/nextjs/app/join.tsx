@@ -7,7 +7,7 @@ export function Join() {
   async function join(form: FormData) {
     // Your own sign-up goes here. The lead is reported beside it, and waits when the network is away.
     const taken = await window.Affonso?.signup({ email: String(form.get("email")) });
-    setAnswer(taken ? "reported" : "nobody has sent you");
+    setAnswer(taken ? "reported" : "not reported");
   }
   return (
     <form id="join" action={join}>
