@@ -18,6 +18,20 @@ test("a site that asks for consent needs no word in the tag", async () => {
   assert.deepEqual(p.store, {});
 });
 
+test("a router does not leave the click behind before consent, and may after it", async () => {
+  const p = page({ ...asking, state: "complete" });
+  await p.load();
+  const carried = () => p.events.filter(([kind]) => kind === "replace").map(([, , to]) => to);
+  p.scope.history.pushState({}, "", "/cart?x=1");
+  await settle();
+  assert.deepEqual(carried(), ["https://shop.example/sale?via=alice&affonso_id=clk1", "https://shop.example/cart?x=1&affonso_id=clk1"]);
+  assert.equal(p.requests.length, 1, "it is the same click");
+  p.document.cookie = "affonso_referral=clk1";
+  p.scope.history.pushState({}, "", "/thanks");
+  await settle();
+  assert.equal(carried().length, 2);
+});
+
 test("nothing waits in the browser's store before consent", async () => {
   const p = page({ ...asking, answer: () => undefined });
   await p.load();

@@ -106,7 +106,15 @@ const carry = (loan: Loan): void => {
     if (better) link.href = better;
   };
   mark();
-  window.addEventListener("affonso_referral_ready", mark);
+  for (const event of ["affonso_referral_ready", "popstate"]) window.addEventListener(event, mark);
+  // A router leaves it behind.
+  for (const name of ["pushState", "replaceState"]) {
+    const change = history[name];
+    history[name] = (...all: unknown[]) => {
+      change.apply(history, all);
+      mark();
+    };
+  }
   for (const event of ["click", "auxclick", "contextmenu"]) window.addEventListener(event, follow, true);
   window.addEventListener("submit", ({ target }: any) => {
     const action = target.getAttribute("action") || location.href;

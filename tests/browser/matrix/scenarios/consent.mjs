@@ -45,6 +45,21 @@ export const consent = [
     },
   },
   {
+    name: "consent after a router's pages and a reload",
+    part: true,
+    html: asking,
+    async walk({ page, go, known, site }) {
+      await go();
+      const id = await known();
+      await quiet(site);
+      await page.evaluate(() => history.pushState({}, "", "/cart"));
+      await page.evaluate(() => history.replaceState({}, "", "/cart?step=2"));
+      await page.reload();
+      assert.equal(await known(), id);
+      assert.equal(await page.evaluate(() => window.affonsoConsentGranted()), true);
+    },
+  },
+  {
     name: "consent that is withdrawn",
     html: asking,
     expect: { domains: [] },
