@@ -106,6 +106,8 @@ test("checkouts that a script opens take the click along", { timeout }, async (t
     const opened = await next;
     await eventually(way, () => visited.length > 0);
     assert.deepEqual(visited, [`https://buy.stripe.com/a1?client_reference_id=${click}`], way);
+    // One that is closed while it loads is a request that failed.
+    await opened?.waitForLoadState();
     await opened?.close();
   }
 
