@@ -70,6 +70,19 @@ export async function startDemo(t, ...parameters) {
   return { shop, edge, platform: standin(platform), stop };
 }
 
+/** An edge's configuration before its sites: behind this machine's own servers, with a store in `folder`. */
+export const beforeSites = (folder, platform) => `
+[server]
+http = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+trusted_proxies = ["127.0.0.0/8"]
+[store]
+url = "sqlite:${folder}/usher.db"
+[upstream]
+base_url = "${platform}/v1"
+api_key = "sk_live_stand_in"
+`;
+
 /** The stand-in alone. */
 export async function startStandin(t) {
   const parameters = ["demo", "--upstream-only", "--listen", "127.0.0.1:0"];

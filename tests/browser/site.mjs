@@ -6,19 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { visitor } from "./browser.mjs";
 import { PROGRAM } from "./merchant.mjs";
-import { startEdge, startStandin } from "./processes.mjs";
+import { beforeSites, startEdge, startStandin } from "./processes.mjs";
 
 export const WWW = "www.shop.test";
-const configuration = (folder, platform, more) => `
-[server]
-http = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-trusted_proxies = ["127.0.0.0/8"]
-[store]
-url = "sqlite:${folder}/usher.db"
-[upstream]
-base_url = "${platform}/v1"
-api_key = "sk_live_stand_in"
+const configuration = (folder, platform, more) => `${beforeSites(folder, platform)}
 [[site]]
 name = "shop"
 hosts = ["${WWW}", "go.shop.test", "www.pay.test"]

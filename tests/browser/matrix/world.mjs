@@ -5,7 +5,7 @@ import { request as call } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KEY, PROGRAM } from "../merchant.mjs";
-import { start, startStandin, usher } from "../processes.mjs";
+import { beforeSites, start, startStandin, usher } from "../processes.mjs";
 import { OURS, startFront } from "./front.mjs";
 import { visitor } from "./makes.mjs";
 
@@ -16,16 +16,7 @@ program = "${PROGRAM}"
 names_secret = "names of the shop"
 click_signing_key = "what proves a click"
 api_keys = ["${KEY}"]`;
-const configuration = (folder, platform, origin) => `
-[server]
-http = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-trusted_proxies = ["127.0.0.0/8"]
-[store]
-url = "sqlite:${folder}/usher.db"
-[upstream]
-base_url = "${platform}/v1"
-api_key = "sk_live_stand_in"
+const configuration = (folder, platform, origin) => `${beforeSites(folder, platform)}
 [[site]]
 name = "shop"
 hosts = ["www.shop.test", "go.shop.test", "www.pay.test"]
